@@ -1,0 +1,1 @@
+//! container.json: the configuration of a container, with positions for every fault.

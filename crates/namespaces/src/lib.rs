@@ -1,0 +1,1 @@
+//! Linux namespaces: clone into new ones, join existing ones, map ids.

@@ -1,0 +1,1 @@
+//! Give a network namespace its interfaces, addresses and routes, from outside.

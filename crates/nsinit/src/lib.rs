@@ -1,0 +1,1 @@
+//! A container runtime: nsinit exec sh.
