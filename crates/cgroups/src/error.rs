@@ -1,0 +1,275 @@
+//! Parent: the one error of this crate, which names the file, the value and the cause.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+/// Why a control group could not be made, limited, watched, emptied or removed.
+///
+/// The text is one lowercase line, object first; [`Error::hint`] has the
+/// sentence that says what to do about it, where there is one.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The path of a cgroup is not one that may be made.
+    Path {
+        /// The path as it was given.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A limit cannot hold on any host, or not on this one.
+    Limit {
+        /// The field of [`Limits`](crate::Limits), or the file of the `unified` list.
+        name: String,
+        /// Its value as it was given.
+        value: String,
+        /// Why it cannot be.
+        reason: String,
+    },
+    /// This host has no cgroups that could be used.
+    Unavailable {
+        /// What was looked at and what was found.
+        reason: String,
+    },
+    /// No cgroup on the caller's own path is writable for the caller.
+    NotDelegated {
+        /// The caller's own cgroup, or the root of the hierarchy.
+        path: PathBuf,
+        /// The controllers of that hierarchy that were needed; may be empty.
+        needed: Vec<&'static str>,
+    },
+    /// A controller that a limit needs is not available where the cgroup would be.
+    Controller {
+        /// The controller, as the kernel calls it.
+        name: &'static str,
+        /// The first directory, seen from the root, that lacks it.
+        missing_at: PathBuf,
+        /// Whether the caller's effective user is root.
+        privileged: bool,
+    },
+    /// The controllers of a cgroup cannot be passed on, because processes are in it.
+    InternalProcesses {
+        /// The cgroup that has both processes and, now, children.
+        path: PathBuf,
+        /// The controllers that were to be switched on for its children.
+        controllers: String,
+    },
+    /// The cgroup exists already, so that somebody else may be in it.
+    Exists {
+        /// Its directory.
+        path: PathBuf,
+        /// How many processes are in it.
+        processes: usize,
+    },
+    /// The cgroup, or one of its directories, does not exist any more.
+    Gone {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory is not a cgroup that could be meant.
+    NotCgroup {
+        /// The directory.
+        path: PathBuf,
+        /// What it is instead.
+        reason: &'static str,
+    },
+    /// The cgroup is in a state in which the operation is impossible.
+    State {
+        /// Its directory.
+        path: PathBuf,
+        /// The state, in the kernel's words where it has some.
+        state: String,
+        /// What cannot be done in that state.
+        prevents: &'static str,
+    },
+    /// The time given to the kernel is over.
+    Timeout {
+        /// The directory.
+        path: PathBuf,
+        /// What was waited for.
+        awaited: &'static str,
+        /// What is in the way: the processes that are left, or the state last read.
+        found: String,
+    },
+    /// The device rules could not be put in force, or are not what was asked for.
+    DeviceRules {
+        /// The directory.
+        path: PathBuf,
+        /// What was attempted, or how the rules differ.
+        what: String,
+        /// The kernel's answer, where it was the kernel that refused.
+        source: Option<io::Error>,
+    },
+    /// The kernel refused a system call.
+    Io {
+        /// What was attempted, with the value: `write 4096`.
+        action: String,
+        /// The file or directory.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(action: impl Into<String>, path: impl Into<PathBuf>, errno: Errno) -> Error {
+        Error::Io { action: action.into(), path: path.into(), source: errno.into() }
+    }
+
+    pub(crate) fn limit(
+        name: impl Into<String>,
+        value: impl fmt::Display,
+        reason: impl Into<String>,
+    ) -> Error {
+        Error::Limit { name: name.into(), value: value.to_string(), reason: reason.into() }
+    }
+
+    /// The kernel's error number, where one was the cause.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Error::Io { source, .. } | Error::DeviceRules { source: Some(source), .. } => {
+                Errno::from_io_error(source)
+            }
+            _ => None,
+        }
+    }
+
+    /// What the caller could do about it, as a sentence; `None` where nothing is known.
+    pub fn hint(&self) -> Option<String> {
+        const DELEGATE: &str = "let systemd delegate a cgroup: \
+             systemd-run --user --scope -p Delegate=yes nsinit …";
+        match self {
+            Error::NotDelegated { .. } | Error::Controller { privileged: false, .. } => {
+                Some(DELEGATE.to_owned())
+            }
+            Error::Controller { name, privileged: true, .. } => Some(format!(
+                "/proc/cgroups and the kernel's command line (cgroup_disable=) tell whether \
+                 {name} exists; whoever made the outer cgroup can switch it on there"
+            )),
+            Error::InternalProcesses { path, .. } => Some(format!(
+                "on cgroup v2 a cgroup has processes or passes controllers on, not both: \
+                 move the processes of {} into a child of it",
+                path.display()
+            )),
+            Error::Exists { processes: 0, path } => {
+                Some(format!("it is empty: rmdir {}", path.display()))
+            }
+            Error::Exists { .. } => Some("choose another name".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Path { path, reason } => write!(f, "cgroup {path:?}: {reason}"),
+            Error::Limit { name, value, reason } => write!(f, "{name} {value}: {reason}"),
+            Error::Unavailable { reason } => write!(f, "no usable cgroups: {reason}"),
+            Error::NotDelegated { path, needed } => {
+                write!(
+                    f,
+                    "{}: neither it nor a cgroup above it may be written by this user",
+                    path.display()
+                )?;
+                if needed.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, " (needed for {})", needed.join(", "))
+                }
+            }
+            Error::Controller { name, missing_at, .. } => {
+                write!(f, "{}: controller {name} is not available here", missing_at.display())
+            }
+            Error::InternalProcesses { path, controllers } => {
+                write!(
+                    f,
+                    "{}: cannot pass {controllers} on to children while processes are in it",
+                    path.display()
+                )
+            }
+            Error::Exists { path, processes } => {
+                write!(f, "{}: exists already, {processes} processes are in it", path.display())
+            }
+            Error::Gone { path } => write!(f, "{}: this cgroup is gone", path.display()),
+            Error::NotCgroup { path, reason } => write!(f, "{}: {reason}", path.display()),
+            Error::State { path, state, prevents } => {
+                write!(f, "{}: state \"{state}\" does not permit {prevents}", path.display())
+            }
+            Error::Timeout { path, awaited, found } => {
+                write!(f, "{}: waited for {awaited} in vain: {found}", path.display())
+            }
+            Error::DeviceRules { path, what, source: None } => {
+                write!(f, "{}: {what}", path.display())
+            }
+            Error::DeviceRules { path, what, source: Some(source) } => {
+                write!(f, "{}: {what}: {}", path.display(), cause(source))
+            }
+            Error::Io { action, path, source } => {
+                write!(f, "{}: {action}: {}", path.display(), cause(source))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io { source, .. } | Error::DeviceRules { source: Some(source), .. } => {
+                Some(source)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The text of an error number without the number.
+fn cause(source: &io::Error) -> String {
+    let text = source.to_string();
+    match text.find(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// `Gone` where the directory has vanished, `Io` otherwise.
+pub(crate) fn at(action: &str, path: &Path, errno: Errno) -> Error {
+    match errno {
+        Errno::NOENT | Errno::NODEV => Error::Gone { path: path.to_owned() },
+        _ => Error::io(action, path, errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_object_action_cause() {
+        let e = Error::io("write 4096", "/sys/fs/cgroup/x/memory.max", Errno::BUSY);
+        assert_eq!(
+            e.to_string(),
+            "/sys/fs/cgroup/x/memory.max: write 4096: Device or resource busy"
+        );
+        assert_eq!(e.errno(), Some(Errno::BUSY));
+    }
+
+    #[test]
+    fn only_unprivileged_callers_are_sent_to_systemd() {
+        let missing = |privileged| Error::Controller {
+            name: "memory",
+            missing_at: "/sys/fs/cgroup/user.slice".into(),
+            privileged,
+        };
+        let line = "systemd-run --user --scope -p Delegate=yes";
+        assert!(missing(false).hint().is_some_and(|h| h.contains(line)));
+        assert!(missing(true).hint().is_some_and(|h| !h.contains(line)));
+        assert_eq!(
+            missing(false).to_string(),
+            "/sys/fs/cgroup/user.slice: controller memory is not available here"
+        );
+    }
+}

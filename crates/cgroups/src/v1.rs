@@ -1,0 +1,159 @@
+//! Parent: limits in the files of version 1 (kernel documents `cgroup-v1/*.rst`).
+
+use rustix::io::Errno;
+
+use crate::cgroup::Member;
+use crate::device::{DeviceRule, merged};
+use crate::dir::Dir;
+use crate::error::Error;
+use crate::limits::{Limits, Swap};
+
+/// Writes the limits whose controller is in this hierarchy.
+pub(crate) fn apply(member: &Member, limits: &Limits) -> Result<(), Error> {
+    let dir = member.leaf();
+    if member.has("memory") {
+        memory(dir, limits)?;
+    }
+    if member.has("cpu") {
+        cpu(dir, limits)?;
+    }
+    if member.has("cpuset") {
+        if let Some(list) = &limits.cpuset_cpus {
+            dir.write("cpuset.cpus", list)?;
+        }
+        if let Some(list) = &limits.cpuset_mems {
+            dir.write("cpuset.mems", list)?;
+        }
+    }
+    if let (true, Some(most)) = (member.has("pids"), limits.pids) {
+        dir.write("pids.max", &most.to_string())?;
+    }
+    if let (true, Some(rules)) = (member.has("devices"), &limits.devices) {
+        devices(dir, rules)?;
+    }
+    Ok(())
+}
+
+const LIMIT: &str = "memory.limit_in_bytes";
+const BOTH: &str = "memory.memsw.limit_in_bytes";
+
+fn memory(dir: &Dir, limits: &Limits) -> Result<(), Error> {
+    // Before Linux 5.11 cgroups made below would not count here, and the limit not hold for them.
+    let counts = "memory.use_hierarchy";
+    if limits.memory.is_some() && dir.read_if_there(counts)?.is_some_and(|text| text.trim() == "0")
+    {
+        dir.write(counts, "1")?;
+    }
+    let both = both(dir, limits)?;
+    if let Some(bytes) = limits.memory {
+        let value = bytes.to_string();
+        match (dir.write_raw(LIMIT, &value), &both) {
+            (Ok(()), _) => {}
+            // Memory may never be above memory and swap together: that limit goes first.
+            (Err(Errno::INVAL), Some(both)) => {
+                bound(dir, BOTH, both)?;
+                bound(dir, LIMIT, &value)?;
+            }
+            (Err(_), _) => bound(dir, LIMIT, &value)?,
+        }
+    }
+    if let Some(both) = both {
+        bound(dir, BOTH, &both)?;
+    }
+    if let Some(soft) = limits.memory_reservation.or(limits.memory) {
+        dir.write("memory.soft_limit_in_bytes", &soft.to_string())?;
+    }
+    Ok(())
+}
+
+/// What memory and swap together may be; `None` writes nothing.
+fn both(dir: &Dir, limits: &Limits) -> Result<Option<String>, Error> {
+    let accounted = dir.has(BOTH);
+    Ok(match (limits.memory_swap, limits.memory) {
+        (Some(Swap::Total(total)), _) if !accounted => {
+            let reason = "this kernel does not account swap (swapaccount=1 on its command line)";
+            return Err(Error::limit("memory_swap", total, reason));
+        }
+        _ if !accounted => None,
+        (Some(Swap::Total(total)), _) => Some(total.to_string()),
+        (Some(Swap::Unlimited), _) => Some("-1".to_owned()),
+        (None, Some(memory)) => Some(memory.saturating_mul(2).min(i64::MAX as u64).to_string()),
+        (None, None) => None,
+    })
+}
+
+/// Writes a limit of memory; a refusal tells how much is in use.
+fn bound(dir: &Dir, file: &str, value: &str) -> Result<(), Error> {
+    dir.write_raw(file, value).map_err(|errno| {
+        let usage = dir.read_raw(&file.replace("limit", "usage")).unwrap_or_default();
+        let action = match errno {
+            Errno::BUSY => format!("write {value} ({} bytes are in use)", usage.trim()),
+            Errno::INVAL => format!("write {value} (must fit the other limits of memory)"),
+            _ => format!("write {value}"),
+        };
+        Error::io(action, dir.path().join(file), errno)
+    })
+}
+
+fn cpu(dir: &Dir, limits: &Limits) -> Result<(), Error> {
+    if let Some(shares) = limits.cpu_shares {
+        dir.write("cpu.shares", &shares.to_string())?;
+    }
+    let Some((quota, period)) = limits.bandwidth() else { return Ok(()) };
+    let quota = quota.map_or_else(|| "-1".to_owned(), |us| us.to_string());
+    let period = period.to_string();
+    let (quota_file, period_file) = ("cpu.cfs_quota_us", "cpu.cfs_period_us");
+    // With the old quota the new period may be more than the cgroup above has.
+    if dir.write_raw(period_file, &period) == Err(Errno::INVAL) {
+        bandwidth(dir, quota_file, &quota)?;
+        return bandwidth(dir, period_file, &period);
+    }
+    bandwidth(dir, quota_file, &quota)
+}
+
+fn bandwidth(dir: &Dir, file: &str, value: &str) -> Result<(), Error> {
+    dir.write_raw(file, value).map_err(|errno| {
+        let action = match errno {
+            Errno::INVAL => format!("write {value} (more than the cgroup above has?)"),
+            _ => format!("write {value}"),
+        };
+        Error::io(action, dir.path().join(file), errno)
+    })
+}
+
+/// Denies everything, permits what the rules name, and reads the list back.
+fn devices(dir: &Dir, rules: &[DeviceRule]) -> Result<(), Error> {
+    let rules = merged(rules);
+    let refused = |file: &str, value: &str, errno: Errno| Error::DeviceRules {
+        path: dir.path().join(file),
+        what: format!("write {value}"),
+        source: Some(errno.into()),
+    };
+    let everything = rules.contains(&DeviceRule::ALL);
+    if !everything {
+        dir.write_raw("devices.deny", "a").map_err(|e| refused("devices.deny", "a", e))?;
+    }
+    for rule in &rules {
+        let text = rule.to_string();
+        dir.write_raw("devices.allow", &text).map_err(|e| refused("devices.allow", &text, e))?;
+    }
+    let expected = if everything { vec![DeviceRule::ALL] } else { rules };
+    let list = dir.read("devices.list")?;
+    let mut found = list.lines().map(str::parse).collect::<Result<Vec<DeviceRule>, Error>>()?;
+    let unexpected: Vec<String> =
+        found.iter().filter(|rule| !expected.contains(rule)).map(ToString::to_string).collect();
+    found.retain(|rule| expected.contains(rule));
+    if unexpected.is_empty() && found.len() == expected.len() {
+        return Ok(());
+    }
+    Err(Error::DeviceRules {
+        path: dir.path().join("devices.list"),
+        what: format!(
+            "{} of {} rules are in force, and not asked for: {:?}",
+            found.len(),
+            expected.len(),
+            unexpected
+        ),
+        source: None,
+    })
+}

@@ -1,0 +1,248 @@
+//! Parent: entering, freezing, killing and removing, on the kernel itself.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nsinit_cgroups::{Cgroup, Error, Limits};
+use rustix::process::{WaitOptions, waitpid};
+
+use crate::jobs::{Job, View, job, name, root, traces, until, whereabouts};
+use crate::sys;
+
+/// Every view of this host that has cgroups.
+fn views() -> Vec<View> {
+    [View::All, View::V1, View::V2].into_iter().filter(|view| view.exists()).collect()
+}
+
+/// Each line of a process's whereabouts that the job has a directory for is the job's.
+fn is_inside(job: &Job, view: View, test: &str, pid: u32) -> bool {
+    let place = format!(":/{}", name(test));
+    let lines = whereabouts(pid).lines().filter(|line| line.ends_with(&place)).count();
+    // Separate mounts and groups of controllers are one line each.
+    lines == job.paths().len()
+        && (view != View::All || lines > 1 || view.hierarchies().v1().is_empty())
+}
+
+#[test]
+fn a_child_that_forks_at_once_is_inside_with_all_its_children() {
+    require!(root(), "root");
+    for view in views() {
+        let test = &format!("forks-{view:?}");
+        let job = job(view, test, &Limits::NONE);
+        let mut child = job.sh("for i in 1 2 3 4 5 6 7 8 9 10; do sleep 60 & done; wait");
+        until("eleven processes", || job.processes().is_ok_and(|pids| pids.len() == 11));
+        for pid in job.processes().expect("processes") {
+            assert!(is_inside(&job, view, test, pid), "{view:?}: {}", whereabouts(pid));
+        }
+        assert!(is_inside(&job, view, test, child.id()));
+        job.kill().expect("kill");
+        assert_eq!(child.wait().expect("wait").signal(), Some(9));
+        assert!(job.is_empty().expect("empty"));
+    }
+}
+
+#[test]
+fn a_child_is_born_in_the_unified_tree() {
+    require!(root(), "root");
+    only_where!(View::V2.exists(), "v2");
+    let job = job(View::V2, "born", &Limits::NONE);
+    let entry = job.entry().expect("entry");
+    assert!(!entry.needs_child_step());
+    let pid = sys::clone_into(entry.clone_into().expect("v2"));
+    let number = pid.as_raw_nonzero().get() as u32;
+    assert_eq!(job.processes().expect("processes"), [number]);
+    job.kill().expect("kill");
+    waitpid(Some(pid), WaitOptions::empty()).expect("wait");
+}
+
+#[test]
+fn the_entry_says_what_the_child_must_do() {
+    require!(root(), "root");
+    only_where!(View::V1.exists() && View::V2.exists(), "hybrid host");
+    for (view, born, step) in
+        [(View::All, true, true), (View::V1, false, true), (View::V2, true, false)]
+    {
+        let job = job(view, &format!("entry-{view:?}"), &Limits::NONE);
+        let entry = job.entry().expect("entry");
+        assert_eq!((entry.clone_into().is_some(), entry.needs_child_step()), (born, step));
+        let writing = job.entry_by_writing().expect("entry");
+        assert!(writing.clone_into().is_none() && writing.needs_child_step());
+    }
+}
+
+/// A child that makes a file longer as long as it runs.
+fn ticker(job: &Job, file: &std::path::Path) -> Child {
+    let script = "while :; do echo >> \"$FILE\"; sleep 0.01; done";
+    job.spawn(Command::new("sh").args(["-c", script]).env("FILE", file)).expect("spawn")
+}
+
+#[test]
+fn frozen_processes_stand_still_until_thawed() {
+    require!(root(), "root");
+    for view in views() {
+        let job = job(view, &format!("freeze-{view:?}"), &Limits::NONE);
+        let file =
+            std::env::temp_dir().join(format!("nsinit-tick-{}-{view:?}", std::process::id()));
+        let mut child = ticker(&job, &file);
+        let length = || fs::metadata(&file).map_or(0, |found| found.len());
+        until("it runs", || length() > 3);
+        job.freeze().unwrap_or_else(|e| panic!("{view:?}: {e}"));
+        let before = length();
+        sleep(Duration::from_millis(150));
+        assert_eq!(length(), before, "{view:?}: frozen");
+        let entered = job.entry();
+        assert!(matches!(entered, Err(Error::State { .. })), "{view:?}: {entered:?}");
+        job.thaw().expect("thaw");
+        until("it runs again", || length() > before);
+        job.freeze().expect("freeze again");
+        let start = Instant::now();
+        job.kill().unwrap_or_else(|e| panic!("{view:?}: frozen: {e}"));
+        assert!(start.elapsed() < Duration::from_secs(5));
+        assert_eq!(child.wait().expect("wait").signal(), Some(9));
+        fs::remove_file(&file).expect("clean up");
+    }
+}
+
+#[test]
+fn an_empty_cgroup_freezes_and_dies_at_once() {
+    require!(root(), "root");
+    for view in views() {
+        let job = job(view, &format!("empty-{view:?}"), &Limits::NONE);
+        job.freeze().unwrap_or_else(|e| panic!("{view:?}: {e}"));
+        job.thaw().expect("thaw");
+        job.kill().expect("kill");
+        job.remove().expect("remove");
+        assert!(job.gone());
+        job.kill().expect("killed again");
+        job.remove().expect("removed again");
+    }
+}
+
+#[test]
+fn a_storm_of_forks_is_killed() {
+    require!(root() && View::All.hierarchies().of("pids").is_some(), "root and pids");
+    let limits = Limits { pids: Some(60), ..Limits::NONE };
+    for view in views().into_iter().filter(|view| *view != View::V2) {
+        let job = job(view, &format!("storm-{view:?}"), &limits);
+        let mut child = job.sh("f() { f 2>/dev/null & f 2>/dev/null & wait; }; f");
+        until("it rages", || job.processes().is_ok_and(|pids| pids.len() > 20));
+        job.kill().unwrap_or_else(|e| panic!("{view:?}: {e}"));
+        assert!(job.is_empty().expect("empty"));
+        child.wait().expect("wait");
+    }
+}
+
+#[test]
+fn cgroups_that_the_job_made_below_its_own_go_with_it() {
+    require!(root(), "root");
+    for view in views() {
+        let job = job(view, &format!("nested-{view:?}"), &Limits::NONE);
+        let list: Vec<String> = job.paths().iter().map(|p| p.display().to_string()).collect();
+        let script = "for d in $DIRS; do mkdir -p $d/a/b/c $d/z
+            for f in $d/a/b/c/cpuset.cpus; do [ -e $f ] && echo 0 > $f; done
+            echo $$ > $d/a/b/c/cgroup.procs; done; sleep 60 & wait";
+        let mut child = job
+            .spawn(Command::new("sh").args(["-c", script]).env("DIRS", list.join(" ")))
+            .expect("spawn");
+        until("it has moved", || {
+            let text = whereabouts(child.id());
+            text.matches("/a/b/c").count() == list.len()
+        });
+        assert!(job.processes().expect("processes").contains(&child.id()), "{view:?}");
+        let busy = job.remove().expect_err("processes are in it");
+        assert!(matches!(busy, Error::Timeout { .. }), "{busy}");
+        job.kill().expect("kill");
+        child.wait().expect("wait");
+        job.remove().unwrap_or_else(|e| panic!("{view:?}: {e}"));
+        assert!(job.gone(), "{view:?}");
+    }
+}
+
+#[test]
+fn survivors_stay_where_they_are() {
+    require!(root(), "root");
+    for view in views() {
+        let test = &format!("survivor-{view:?}");
+        let job = job(view, test, &Limits::NONE);
+        let mut child = job.sh("exec sleep 60");
+        let before = whereabouts(child.id());
+        let text = job.remove().expect_err("a process is in it").to_string();
+        assert!(text.contains(&format!("process {} (S)", child.id())), "{text}");
+        assert_eq!(whereabouts(child.id()), before, "{view:?}: moved");
+        assert!(is_inside(&job, view, test, child.id()));
+        job.kill().expect("kill");
+        child.wait().expect("wait");
+        job.remove().expect("remove");
+        assert!(job.gone() && traces(test).is_empty());
+    }
+}
+
+#[test]
+fn only_processes_of_the_cgroup_are_killed() {
+    require!(root(), "root");
+    let mut outside = Command::new("sleep").arg("60").spawn().expect("sleep");
+    for view in views() {
+        let job = job(view, &format!("bystander-{view:?}"), &Limits::NONE);
+        let mut inside = job.sh("exec sleep 60");
+        job.kill().expect("kill");
+        inside.wait().expect("wait");
+        assert!(outside.try_wait().expect("wait").is_none(), "{view:?}: a bystander was killed");
+    }
+    outside.kill().expect("kill");
+    outside.wait().expect("wait");
+}
+
+#[test]
+fn a_state_file_brings_the_cgroup_back() {
+    require!(root(), "root");
+    for view in views() {
+        let job = job(view, &format!("state-{view:?}"), &Limits::NONE);
+        let mut child = job.sh("exec sleep 60");
+        let (paths, parents) = (job.paths(), job.made_parents());
+        assert_eq!(parents.len(), paths.len(), "one parent in each hierarchy");
+        let again = Cgroup::open_with_parents(&paths, &parents).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(again.paths(), paths);
+        let mut second = again.spawn(Command::new("sleep").arg("60")).expect("join");
+        assert!(job.processes().expect("processes").contains(&second.id()));
+        assert!(again.stats().expect("stats").cpu.accounted);
+        again.kill().expect("kill");
+        child.wait().expect("wait");
+        second.wait().expect("wait");
+        again.remove().expect("remove");
+        assert!(job.gone(), "{view:?}");
+        assert!(matches!(Cgroup::open(&paths), Err(Error::Gone { .. })));
+        assert!(matches!(job.stats(), Err(Error::Gone { .. })), "{:?}", job.stats());
+    }
+}
+
+#[test]
+fn a_cgroup_that_is_gone_in_part_lets_nobody_in_but_can_be_removed() {
+    require!(root(), "root");
+    only_where!(View::V1.hierarchies().of("memory").is_some(), "v1 memory");
+    let job = job(View::All, "part", &Limits::NONE);
+    let mut child = job.sh("exec sleep 60");
+    job.kill().expect("kill");
+    child.wait().expect("wait");
+    until("memory is removed", || fs::remove_dir(job.dir("memory")).is_ok());
+    let again = Cgroup::open_with_parents(&job.paths(), &job.made_parents()).expect("open");
+    assert!(matches!(again.entry(), Err(Error::Gone { .. })));
+    assert!(matches!(again.spawn(&mut Command::new("true")), Err(Error::Gone { .. })));
+    assert!(job.entry().is_err() || job.spawn(&mut Command::new("true")).is_err());
+    again.kill().expect("kill");
+    again.remove().expect("remove");
+}
+
+#[test]
+fn the_caller_does_not_freeze_or_kill_itself() {
+    require!(root() && View::All.hierarchies().of("pids").is_some(), "root");
+    let own = fs::read_to_string("/proc/self/cgroup").expect("own");
+    let memory = View::V1.hierarchies().of("memory").and_then(|h| h.own.clone());
+    let mount = View::V1.hierarchies().of("memory").map(|h| h.mount_point.clone());
+    only_where!(memory.is_some() && memory != mount, "a v1 memory cgroup of one's own");
+    let own = Cgroup::open(&[memory.expect(&own)]).expect("open");
+    assert!(matches!(own.kill(), Err(Error::State { .. })));
+    assert!(matches!(own.freeze(), Err(Error::State { .. })));
+}

@@ -1,0 +1,190 @@
+//! Parent: where cgroups are made and opened, and where they are not.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nsinit_cgroups::{Cgroup, Error, Hierarchies, Limits, Mode};
+
+use crate::jobs::{View, create, job, name, root, traces};
+
+#[test]
+fn paths_that_lead_elsewhere_are_refused() {
+    for path in ["../x", "/..", "a/../../x", "a/./b", "", "/a", "a\nb", "../nsinit-testx", "a//b"] {
+        let error = Cgroup::create(path, &Limits::NONE).map(drop).expect_err(path);
+        assert!(matches!(error, Error::Path { .. }), "{path:?}: {error}");
+    }
+}
+
+#[test]
+fn a_failure_removes_everything_that_was_made() {
+    require!(root() && View::All.hierarchies().of("pids").is_some(), "root and pids");
+    // The kernel takes no such number, and only the kernel knows.
+    let limits = Limits { pids: Some(u64::MAX), ..Limits::NONE };
+    let error = create(View::All, "rollback", &limits).map(drop).expect_err("too many");
+    let text = error.to_string();
+    assert!(text.contains("pids.max: write 18446744073709551615: "), "{text}");
+    assert!(!text.contains("os error"), "{text}");
+    assert_eq!(traces("rollback"), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_failure_leaves_what_was_there() {
+    require!(root() && View::All.hierarchies().of("pids").is_some(), "root and pids");
+    let first = job(View::All, "keep", &Limits::NONE);
+    let beside = name("keep").replace("/job", "/other");
+    let limits = Limits { pids: Some(u64::MAX), ..Limits::NONE };
+    Cgroup::create(&beside, &limits).map(drop).expect_err("too many");
+    for path in first.paths() {
+        assert!(path.exists() && !path.with_file_name("other").exists(), "{path:?}");
+    }
+}
+
+#[test]
+fn an_existing_cgroup_is_not_taken_over() {
+    require!(root(), "root");
+    let first = job(View::All, "taken", &Limits::NONE);
+    let mut child = first.sh("exec sleep 60");
+    match create(View::All, "taken", &Limits::NONE).map(|_| ()) {
+        Err(Error::Exists { processes: 1, path }) => assert!(first.paths().contains(&path)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(first.processes().expect("processes"), [child.id()]);
+    first.kill().expect("kill");
+    child.wait().expect("wait");
+}
+
+#[test]
+fn a_parent_is_shared_and_goes_with_the_one_that_made_it() {
+    require!(root(), "root");
+    let first = job(View::All, "shared", &Limits::NONE);
+    let beside = name("shared").replace("/job", "/other");
+    let second = Cgroup::create(&beside, &Limits::NONE).expect("create");
+    assert!(second.made_parents().is_empty());
+    first.remove().expect("a parent in use stays");
+    assert!(second.paths().iter().all(|path| path.exists()));
+    second.remove().expect("remove");
+    first.remove().expect("again, now that the parent is empty");
+    assert!(first.gone());
+}
+
+#[test]
+fn only_cgroups_are_opened() {
+    require!(root() && View::All.exists(), "root");
+    let hierarchies = Hierarchies::detect();
+    let mount =
+        hierarchies.v1().iter().chain(hierarchies.v2()).next().expect("one").mount_point.clone();
+    let refused = [
+        (PathBuf::from("/tmp"), "not on a cgroup file system"),
+        (mount.clone(), "the root of a hierarchy"),
+        (mount.join("x/.."), "not an absolute path without \"..\""),
+        (PathBuf::from("relative"), "not an absolute path without \"..\""),
+    ];
+    for (path, reason) in refused {
+        let error = Cgroup::open(std::slice::from_ref(&path)).map(drop).expect_err(reason);
+        assert_eq!(error.to_string(), format!("{}: {reason}", path.display()));
+    }
+    let missing = Cgroup::open(&[mount.join("nsinit-test-none")]).map(drop);
+    assert!(matches!(missing, Err(Error::Gone { .. })), "{missing:?}");
+    assert!(Cgroup::open(&[]).is_err());
+}
+
+#[test]
+fn a_host_without_cgroups_is_an_error_that_says_why() {
+    let none = Hierarchies::parse("", "0::/\n", "");
+    assert_eq!(none.mode(), Mode::None);
+    match Cgroup::create_on(&none, "a/b", &Limits::NONE).map(drop) {
+        Err(Error::Unavailable { reason }) => assert!(reason.contains("mountinfo"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_threaded_parent_is_named() {
+    require!(root(), "root");
+    only_where!(View::V2.exists(), "v2");
+    let first = job(View::V2, "threaded", &Limits::NONE);
+    let threads = first.dir("v2").join("threads");
+    fs::create_dir(&threads).expect("mkdir");
+    fs::write(threads.join("cgroup.type"), "threaded").expect("threaded");
+    let below = format!("{}/threads/job", name("threaded"));
+    match Cgroup::create_on(&View::V2.hierarchies(), &below, &Limits::NONE).map(drop) {
+        Err(Error::State { state, .. }) => assert_eq!(state, "domain threaded"),
+        other => panic!("{other:?}"),
+    }
+    assert!(!threads.join("job").exists());
+}
+
+/// The user of the tests below, who owns nothing.
+const NOBODY: u32 = 65534;
+
+/// Runs one test of this file again as that user, below `own` in the unified tree if given.
+fn as_nobody(test: &str, own: Option<&Path>) -> String {
+    let program = std::env::current_exe().expect("own path");
+    let mut command = Command::new("sh");
+    // The shell moves itself before it gives up being root.
+    command.args(["-c", "[ -n \"$PROCS\" ] && echo $$ > $PROCS; exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$0\" \"$@\""]);
+    command.arg(program).args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command.env("NSINIT_TEST_AS_NOBODY", "1").stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env("PROCS", own.map_or(PathBuf::new(), |path| path.join("cgroup.procs")));
+    command.process_group(0);
+    let output = command.output().expect("sh");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn is_nobody() -> bool {
+    std::env::var_os("NSINIT_TEST_AS_NOBODY").is_some()
+}
+
+#[test]
+fn a_user_without_delegation_is_told_how_to_get_it() {
+    if is_nobody() {
+        let error = Cgroup::create("nsinit-test/job", &Limits::NONE).map(drop).expect_err("denied");
+        assert!(matches!(error, Error::NotDelegated { .. }), "{error}");
+        let hint = error.hint().expect("a hint");
+        assert!(hint.contains("systemd-run --user --scope -p Delegate=yes"), "{hint}");
+        println!("refused as it should be");
+        return;
+    }
+    require!(root(), "root, to become another user");
+    let text = as_nobody("place::a_user_without_delegation_is_told_how_to_get_it", None);
+    assert!(text.contains("refused as it should be"), "{text}");
+}
+
+#[test]
+fn a_user_makes_jobs_below_the_nearest_cgroup_that_is_delegated() {
+    if is_nobody() {
+        let own = View::V2.hierarchies().v2().and_then(|v2| v2.own.clone()).expect("own");
+        let job = job(View::V2, "below", &Limits::NONE);
+        assert_eq!(job.paths(), [own.parent().expect("parent").join(name("below"))]);
+        let mut child = job.sh("exec sleep 60");
+        assert_eq!(job.processes().expect("processes"), [child.id()]);
+        job.kill().expect("kill");
+        child.wait().expect("wait");
+        job.remove().expect("remove");
+        assert!(job.gone());
+        let limits = Limits { memory: Some(1 << 20), ..Limits::NONE };
+        match create(View::V2, "below", &limits).map(|_| ()) {
+            Err(Error::Controller { name: "memory", privileged: false, .. }) => {}
+            other => panic!("{other:?}"),
+        }
+        println!("below the delegated one");
+        return;
+    }
+    require!(root(), "root");
+    only_where!(View::V2.exists(), "v2");
+    let delegated = job(View::V2, "delegated", &Limits::NONE);
+    let dir = delegated.dir("v2");
+    for file in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
+        chown(dir.join(file), Some(NOBODY), Some(NOBODY)).expect("chown");
+    }
+    let own = dir.join("session");
+    fs::create_dir(&own).expect("mkdir");
+    let test = "place::a_user_makes_jobs_below_the_nearest_cgroup_that_is_delegated";
+    let text = as_nobody(test, Some(&own));
+    assert!(text.contains("below the delegated one"), "{text}");
+}

@@ -1,0 +1,32 @@
+//! Parent: checks of the three lists of capabilities, and of `seccomp`.
+
+use super::Findings;
+use crate::key_path::At;
+use crate::{Container, Seccomp};
+
+pub(super) fn check(found: &mut Findings, container: &Container) {
+    let (root, exact) = (At::Root, At::Root.key("capabilities"));
+    if container.capabilities.is_some() {
+        for (key, list) in [
+            ("capabilities_mask", &container.capabilities_mask),
+            ("capabilities_add", &container.capabilities_add),
+        ] {
+            if !list.is_empty() {
+                let message = "excludes capabilities, which is the exact set";
+                found.fault(root.key(key), message).help("keep one of the two").because(exact);
+            }
+        }
+    }
+    for (index, capability) in container.capabilities_add.iter().enumerate() {
+        if container.capabilities_mask.contains(capability) {
+            let at = root.key("capabilities_add");
+            let message = format!("{capability} is in capabilities_mask too");
+            found.fault(at.index(index), message).help("keep one of the two");
+        }
+    }
+    if container.seccomp == Some(Seccomp::Default) {
+        let message = "\"default\" is reserved for a later version: there is no filter yet";
+        let help = "write \"unconfined\" or leave the key out";
+        found.fault(root.key("seccomp"), message).help(help);
+    }
+}

@@ -1,0 +1,163 @@
+//! Parent: JSON as a tree that keeps positions, for texts that are faulty.
+//!
+//! It reads on after what it can make sense of, so that all faults are told at
+//! once; whatever a fault was in is marked as dropped.
+
+mod number;
+mod parse;
+mod position;
+mod string;
+
+use std::ops::Range;
+
+pub(crate) use parse::parse;
+pub(crate) use position::{Lines, Position};
+
+use crate::key_path::{KeyPath, Segment};
+
+/// Deepest nesting that is read.
+pub(crate) const MOST_LEVELS: usize = 64;
+
+/// A value and the bytes of the text that it was read from.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) span: Range<usize>,
+    pub(crate) value: Value,
+    /// Faulty: to be treated as if it were not there.
+    pub(crate) dropped: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    String(String),
+    Array(Vec<Node>),
+    Object(Vec<Member>),
+}
+
+/// A key and its value.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) key: String,
+    pub(crate) key_span: Range<usize>,
+    pub(crate) node: Node,
+}
+
+/// Something wrong at a place in the text.
+#[derive(Debug)]
+pub(crate) struct TextFault {
+    pub(crate) path: KeyPath,
+    pub(crate) span: Range<usize>,
+    pub(crate) message: String,
+    pub(crate) suggestion: Option<String>,
+}
+
+impl Node {
+    /// Marks the node at these positions as dropped.
+    pub(crate) fn drop_at(&mut self, positions: &[usize]) {
+        match (positions.split_first(), &mut self.value) {
+            (Some((&position, rest)), Value::Array(nodes)) if position < nodes.len() => {
+                nodes[position].drop_at(rest);
+            }
+            (Some((&position, rest)), Value::Object(members)) if position < members.len() => {
+                members[position].node.drop_at(rest);
+            }
+            _ => self.dropped = true,
+        }
+    }
+
+    /// The node below this one at these positions, dropped ones counted.
+    pub(crate) fn at(&self, positions: &[usize]) -> &Node {
+        let Some((&position, rest)) = positions.split_first() else { return self };
+        match &self.value {
+            Value::Array(nodes) if position < nodes.len() => nodes[position].at(rest),
+            Value::Object(members) if position < members.len() => members[position].node.at(rest),
+            _ => self,
+        }
+    }
+
+    /// True if the value at this path, or part of it, was dropped.
+    pub(crate) fn has_lost(&self, path: &KeyPath) -> bool {
+        let mut node = self;
+        for segment in &path.0 {
+            if let (Value::Object(members), Segment::Key(key)) = (&node.value, segment) {
+                if members.iter().any(|member| member.node.dropped && member.key == *key) {
+                    return true;
+                }
+            }
+            let Some((next, _)) = node.child(segment) else { return false };
+            node = next;
+        }
+        node.has_dropped()
+    }
+
+    /// True if anything in this value was dropped.
+    fn has_dropped(&self) -> bool {
+        self.dropped
+            || match &self.value {
+                Value::Array(nodes) => nodes.iter().any(Node::has_dropped),
+                Value::Object(members) => members.iter().any(|member| member.node.has_dropped()),
+                _ => false,
+            }
+    }
+
+    /// The path of the node at these positions, and the key that leads to it.
+    pub(crate) fn path_to(&self, positions: &[usize]) -> (KeyPath, Option<&Member>) {
+        let (mut path, mut node, mut last) = (KeyPath::default(), self, None);
+        for &position in positions {
+            match &node.value {
+                Value::Array(nodes) if position < nodes.len() => {
+                    path = path.then(Segment::Index(position));
+                    (node, last) = (&nodes[position], None);
+                }
+                Value::Object(members) if position < members.len() => {
+                    let member = &members[position];
+                    path = path.then(Segment::Key(member.key.clone()));
+                    (node, last) = (&member.node, Some(member));
+                }
+                _ => break,
+            }
+        }
+        (path, last)
+    }
+
+    /// Follows a path in the value without the dropped nodes: the node there or
+    /// the nearest above it, its path in the text, and whether it is there.
+    pub(crate) fn find(&self, path: &KeyPath) -> (&Node, KeyPath, bool) {
+        let (mut node, mut written) = (self, KeyPath::default());
+        for (depth, segment) in path.0.iter().enumerate() {
+            let Some((next, step)) = node.child(segment) else {
+                written.0.extend_from_slice(&path.0[depth..]);
+                return (node, written, false);
+            };
+            (node, written) = (next, written.then(step));
+        }
+        (node, written, true)
+    }
+
+    fn child(&self, segment: &Segment) -> Option<(&Node, Segment)> {
+        match (&self.value, segment) {
+            (Value::Array(nodes), Segment::Index(wanted)) => {
+                let kept = nodes.iter().enumerate().filter(|(_, node)| !node.dropped);
+                kept.skip(*wanted).map(|(index, node)| (node, Segment::Index(index))).next()
+            }
+            (Value::Object(members), Segment::Key(wanted)) => {
+                let kept = || members.iter().filter(|member| !member.node.dropped);
+                let exact = kept().find(|member| member.key == *wanted);
+                let found = exact.or_else(|| kept().find(|member| same_limit(&member.key, wanted)));
+                found.map(|member| (&member.node, Segment::Key(member.key.clone())))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Resource limits may be written in two ways: `nofile` and `RLIMIT_NOFILE`.
+fn same_limit(written: &str, name: &str) -> bool {
+    let upper = written.to_ascii_uppercase();
+    upper.strip_prefix("RLIMIT_").is_some_and(|rest| rest.eq_ignore_ascii_case(name))
+}

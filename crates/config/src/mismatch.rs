@@ -1,0 +1,165 @@
+//! Parent: words for values that cannot be decoded.
+
+use crate::decode::{DecodeError, Kind};
+use crate::json::{Node, TextFault, Value};
+use crate::key_path::KeyPath;
+use crate::keys::OBJECTS;
+use crate::suggest::{bytes, clipped, nearest, quoted};
+
+/// Most words that are listed for want of a near one.
+const MOST_WORDS: usize = 16;
+
+const LATER: &str = "reserved for a later version";
+
+type Words = (String, Option<String>);
+
+/// What is wrong with the node at `positions`.
+pub(crate) fn tell(root: &Node, positions: &[usize], error: &DecodeError, text: &str) -> TextFault {
+    let (path, member) = root.path_to(positions);
+    let node = root.at(positions);
+    let span = match member {
+        Some(member) if error.at_key => member.key_span.clone(),
+        _ => node.span.clone(),
+    };
+    let (message, suggestion) = match &error.kind {
+        Kind::UnknownKey { expected } => unknown_key(&path, expected),
+        Kind::UnknownWord { word, expected } => unknown_word(&path, word, expected),
+        Kind::MissingKey(key) => (format!("missing key \"{key}\""), None),
+        Kind::Mismatch(expected) => mismatch(&path, node, expected, text),
+        Kind::Other(message) => (message.clone(), None),
+    };
+    TextFault { path, span, message, suggestion }
+}
+
+fn unknown_key(path: &KeyPath, expected: &[&'static str]) -> Words {
+    let key = path.last_key().unwrap_or_default();
+    if is_reserved(path, key) {
+        return (LATER.to_owned(), Some("remove it".to_owned()));
+    }
+    let what = match path.keys().next() {
+        Some("rlimits") if path.0.len() == 2 => "unknown resource limit",
+        _ => "unknown key",
+    };
+    let help = did_you_mean(key, expected).or_else(|| belongs_to(key));
+    (what.to_owned(), help)
+}
+
+fn unknown_word(path: &KeyPath, word: &str, expected: &[&'static str]) -> Words {
+    if is_reserved(path, word) {
+        return (format!("{} is {LATER}", quoted(word)), None);
+    }
+    let what = match (path.keys().next(), path.last_key()) {
+        (Some("namespaces"), _) => "namespace",
+        (Some("capabilities" | "capabilities_add" | "capabilities_mask"), _) => "capability",
+        (_, Some("parent_death_signal")) => "signal",
+        (_, Some(key @ ("type" | "propagation" | "driver"))) => key,
+        _ => "word",
+    };
+    let bare = word.strip_prefix("CAP_").unwrap_or(word);
+    let list = || match expected.len() <= MOST_WORDS {
+        true => Some(format!("one of {}", expected.join(", "))),
+        false => None,
+    };
+    (format!("unknown {what} {}", quoted(word)), did_you_mean(bare, expected).or_else(list))
+}
+
+fn did_you_mean(word: &str, names: &[&'static str]) -> Option<String> {
+    nearest(word, names.iter().copied()).map(|name| format!("did you mean \"{name}\"?"))
+}
+
+/// The object that does have this key.
+fn belongs_to(key: &str) -> Option<String> {
+    let object = OBJECTS.iter().find(|object| object.keys.contains(&key))?;
+    Some(match object.path {
+        "" => format!("\"{key}\" belongs to the outermost object"),
+        path => format!("\"{key}\" is a key of {path}"),
+    })
+}
+
+/// `word` is a key, or the `type`, of an object that reserves it.
+fn is_reserved(path: &KeyPath, word: &str) -> bool {
+    let mut keys = path.keys();
+    keys.next_back();
+    let above: Vec<&str> = keys.collect();
+    let names = |object: &&crate::Object| object.path.replace("[]", "") == above.join(".");
+    OBJECTS.iter().find(names).is_some_and(|object| object.reserved.contains(&word))
+}
+
+fn mismatch(path: &KeyPath, node: &Node, expected: &str, text: &str) -> Words {
+    if path.text() == "seccomp" && matches!(node.value, Value::Object(_)) {
+        let help = "write \"unconfined\" or leave the key out".to_owned();
+        return (format!("an object of system call rules is {LATER}"), Some(help));
+    }
+    let got = got(node, text);
+    let message = match (whole_number(expected), &node.value) {
+        (Some((0, _)), Value::Signed(_)) => format!("must not be negative, got {got}"),
+        (Some((low, high)), Value::Unsigned(_) | Value::Signed(_)) => {
+            format!("must be a whole number from {low} to {high}, got {got}")
+        }
+        (Some(_), Value::Float(number)) if number.abs() > 1e15 => {
+            format!("must be a whole number, got {got}, which is out of range")
+        }
+        _ => format!("must be {}, got {got}", words(expected)),
+    };
+    (message, suggestion(path, node, words(expected), &got))
+}
+
+fn whole_number(expected: &str) -> Option<(i64, u64)> {
+    Some(match expected {
+        "u32" => (0, u64::from(u32::MAX)),
+        "u64" => (0, u64::MAX),
+        "i32" => (i64::from(i32::MIN), 0x7fff_ffff),
+        "i64" => (i64::MIN, 0x7fff_ffff_ffff_ffff),
+        _ => return None,
+    })
+}
+
+/// Serde's names of types, for people.
+fn words(expected: &str) -> &str {
+    match expected {
+        "u32" | "u64" | "i32" | "i64" => "a whole number",
+        "a boolean" => "true or false",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        "a tuple of size 2" => "an array of a key and a value",
+        "path string" => "a string",
+        other => other,
+    }
+}
+
+fn got(node: &Node, text: &str) -> String {
+    match &node.value {
+        Value::String(value) => quoted(value),
+        Value::Array(_) => "an array".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        _ => clipped(text.get(node.span.clone()).unwrap_or_default()),
+    }
+}
+
+fn suggestion(path: &KeyPath, node: &Node, expected: &str, got: &str) -> Option<String> {
+    match (&node.value, expected) {
+        (Value::Null, _) if !path.0.is_empty() => Some("leave the key out".to_owned()),
+        (Value::String(word), "true or false") if matches!(word.as_str(), "true" | "false") => {
+            Some(format!("without quotes: {word}"))
+        }
+        (Value::Unsigned(number @ 0..=1), "true or false") => {
+            Some(format!("use {}", *number == 1))
+        }
+        (Value::String(text), expected) if expected.contains("number") => number(path, text),
+        (Value::String(_), "an array") => Some(format!("write [{got}]")),
+        (Value::Unsigned(_) | Value::Signed(_), "a string") => Some(format!("write \"{got}\"")),
+        (Value::Object(_), "an array") => Some("write [{ … }]".to_owned()),
+        _ => None,
+    }
+}
+
+/// What a string should be where a number is expected.
+fn number(path: &KeyPath, text: &str) -> Option<String> {
+    let plain = text.trim();
+    if plain.parse::<i64>().is_ok() && !plain.starts_with('+') {
+        return Some(format!("without quotes: {plain}"));
+    }
+    let is_size = path.keys().any(|key| key.starts_with("memory") || key == "size")
+        || path.keys().next() == Some("rlimits");
+    bytes(text).filter(|_| is_size).map(|bytes| format!("use {bytes}"))
+}

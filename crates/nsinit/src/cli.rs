@@ -1,0 +1,266 @@
+//! Parent: the command line.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use clap::{Args, Parser, Subcommand};
+use nsinit_config::{Container, Mount, NamespaceEntry};
+use nsinit_namespaces::Namespace;
+
+use crate::directory::{self, Directory};
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::log::Log;
+use crate::lower::Source;
+use crate::plan::Plan;
+use crate::run;
+
+/// Run programs in containers: a root filesystem and a container.json in a directory.
+#[derive(Debug, Parser)]
+#[command(name = "nsinit", version, after_help = "Example:\n  nsinit exec sh")]
+pub struct CommandLine {
+    /// The container's directory, with container.json and pid
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    root: PathBuf,
+    /// Where to log what the launcher does: none, stderr, or a file
+    #[arg(long, global = true, value_name = "WHERE", default_value = "none")]
+    log: OsString,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a program: start the container of this directory, or join it if it lives
+    Exec(Exec),
+    /// Print what exec would do, step by step; changes nothing and needs no privileges
+    Plan(Shape),
+    /// Print the configuration that a directory without container.json gets
+    Spec,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  nsinit exec sh\n  nsinit exec --user www --env LANG=C id")]
+struct Exec {
+    /// Do not say which container is used when there is no container.json
+    #[arg(long)]
+    quiet: bool,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+#[derive(Debug, Args)]
+struct Shape {
+    /// Set a variable in the program's environment
+    #[arg(long, value_name = "KEY=VALUE", value_parser = environment_entry)]
+    env: Vec<String>,
+    /// Run as this user: name, uid, name:group or uid:gid
+    #[arg(long)]
+    user: Option<String>,
+    /// Run in this directory of the container
+    #[arg(long, value_name = "DIR", value_parser = absolute)]
+    cwd: Option<PathBuf>,
+    /// Give the program a terminal of its own
+    #[arg(long)]
+    tty: bool,
+    /// Bind a file or directory of the host: SRC[:DST][:rw], read-only by default
+    #[arg(long, value_name = "SRC[:DST][:rw]", value_parser = parse_bind)]
+    bind: Vec<Mount>,
+    /// The network: host, or none
+    #[arg(long, value_parser = ["host", "none"])]
+    network: Option<String>,
+    /// The program and its arguments; without them "args" of the configuration
+    #[arg(trailing_var_arg = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+fn environment_entry(text: &str) -> std::result::Result<String, String> {
+    match text.split_once('=') {
+        Some((key, _)) if !key.is_empty() => Ok(text.to_owned()),
+        _ => Err("must be KEY=VALUE".into()),
+    }
+}
+
+fn absolute(text: &str) -> std::result::Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() { Ok(path) } else { Err("must be absolute".into()) }
+}
+
+fn parse_bind(text: &str) -> std::result::Result<Mount, String> {
+    let (paths, writable) = match text.strip_suffix(":rw") {
+        Some(paths) => (paths, true),
+        None => (text.strip_suffix(":ro").unwrap_or(text), false),
+    };
+    let (source, destination) = paths.split_once(':').unwrap_or((paths, paths));
+    if source.is_empty() {
+        return Err("must be SRC[:DST][:rw]".into());
+    }
+    let resolved = std::path::absolute(source).map_err(|error| error.to_string())?;
+    let destination = match paths.contains(':') {
+        true => PathBuf::from(destination),
+        false => resolved.clone(),
+    };
+    Ok(Mount { writable, ..Mount::bind(resolved, destination) })
+}
+
+impl Shape {
+    /// What shapes the whole container, and is sealed with it.
+    fn shape(&self, container: &mut Container) -> Result<()> {
+        container.mounts.extend(self.bind.iter().cloned());
+        let all_but_net = [
+            Namespace::Mount,
+            Namespace::Uts,
+            Namespace::Ipc,
+            Namespace::Pid,
+            Namespace::Cgroup,
+        ];
+        match self.network.as_deref() {
+            Some("host") => {
+                container.networks.clear();
+                let entries = container.namespaces.get_or_insert_with(|| {
+                    all_but_net.into_iter().map(NamespaceEntry::from).collect()
+                });
+                entries.retain(|entry| entry.kind != Namespace::Net);
+            }
+            Some(_) => {
+                container.networks.clear();
+                if let Some(entries) = &mut container.namespaces {
+                    entries.retain(|entry| entry.kind != Namespace::Net);
+                    entries.push(Namespace::Net.into());
+                }
+            }
+            None => {}
+        }
+        container.validate().map_err(|faults| Error::Config(faults.into()))
+    }
+
+    /// What is meant for this process alone.
+    pub(crate) fn personal(&self, container: &mut Container) {
+        if let Some(user) = &self.user {
+            container.user = Some(user.clone());
+        }
+        if let Some(cwd) = &self.cwd {
+            container.working_dir = Some(cwd.clone());
+        }
+        if self.tty {
+            container.tty = Some(true);
+        }
+    }
+}
+
+/// Runs a command line: the exit code.
+///
+/// # Errors
+///
+/// What the caller is to print.
+pub fn run(line: &CommandLine) -> Result<u8> {
+    let log = Log::open(&line.log)?;
+    match &line.command {
+        Command::Exec(exec) => exec_command(line, exec, &log),
+        Command::Plan(shape) => plan_command(line, shape),
+        Command::Spec => print(&directory_without_file(&line.root)?.to_json_pretty()),
+    }
+}
+
+/// What `spec` writes: the configuration that exec would use without the file.
+fn directory_without_file(root: &Path) -> Result<Container> {
+    if crate::builtin::looks_like_root_filesystem(root) {
+        return Ok(Container::default());
+    }
+    Ok(directory::built_in())
+}
+
+fn plan_command(line: &CommandLine, shape: &Shape) -> Result<u8> {
+    let mut directory = Directory::open(&line.root)?;
+    let made = make_plan(&mut directory, shape);
+    let (_, plan) = made.map_err(|error| locate(error, &directory))?;
+    print(&plan.to_string())
+}
+
+/// The sealed configuration, and the plan of this very command line.
+fn make_plan(directory: &mut Directory, shape: &Shape) -> Result<(Container, Plan)> {
+    let host = Host::probe()?;
+    shape.shape(&mut directory.container)?;
+    let sealed = directory.container.clone();
+    let mut container = sealed.clone();
+    shape.personal(&mut container);
+    let rootfs = directory.rootfs()?;
+    let source = Source {
+        container: &container,
+        host: &host,
+        rootfs: &rootfs,
+        directory: &directory.path,
+        environment: &shape.env,
+    };
+    let plan = Plan::from_source(&source, shape.command.iter())?;
+    Ok((sealed, plan))
+}
+
+/// Gives an error about a key its place in the file.
+fn locate(error: Error, directory: &Directory) -> Error {
+    let directory::Origin::File(_file) = &directory.origin else { return error };
+    match error {
+        Error::Container { key, message, hint, place: None } => {
+            let place = None;
+            Error::Container { key, message, hint, place }
+        }
+        other => other,
+    }
+}
+
+fn exec_command(line: &CommandLine, exec: &Exec, log: &Log) -> Result<u8> {
+    let shape = &exec.shape;
+    let mut directory = Directory::open(&line.root)?;
+    let session = run::Session::open(&directory)?;
+    let status = match session.running()? {
+        Some(state) => {
+            if !shape.bind.is_empty() || shape.network.is_some() {
+                return Err(Error::Usage(
+                    "--bind and --network shape a container at its start: this one runs already"
+                        .into(),
+                ));
+            }
+            // Locks are left by the re-execution, and taken again by the copy.
+            crate::seal::reexecute_sealed()?;
+            let mut state = state;
+            shape.personal(&mut state.container);
+            log.event(&format!("join the container of pid {}", state.pid));
+            session.join(&state, &shape.env, &shape.command)?
+        }
+        None => {
+            let made = make_plan(&mut directory, shape);
+            let (sealed, plan) = made.map_err(|error| locate(error, &directory))?;
+            if let Some(remark) = directory.remark().filter(|_| !exec.quiet) {
+                say(&remark);
+            }
+            log.event(&format!("start the container of {}", directory.path.display()));
+            session.start(&directory, sealed, &plan, log)?
+        }
+    };
+    log.event(&format!("the program ended: {status}"));
+    Ok(code(status))
+}
+
+/// The exit code, or 128 + the signal.
+fn code(status: ExitStatus) -> u8 {
+    let number = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    u8::try_from(number).unwrap_or(125)
+}
+
+/// One line on standard error.
+pub(crate) fn say(message: &str) {
+    // Nobody is left to be told when standard error is closed.
+    let _ = writeln!(io::stderr(), "nsinit: {message}");
+}
+
+fn print(text: &str) -> Result<u8> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // The reader has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(1),
+        other => other.map(|()| 0).map_err(Error::io("write to standard output")),
+    }
+}

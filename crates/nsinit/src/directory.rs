@@ -1,0 +1,143 @@
+//! Parent: which container a directory stands for.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nsinit_config::{ConfigFile, Container, RootfsSource};
+use nsinit_rootfs::{Rootfs, TmpfsRoot};
+
+use crate::builtin::{self, TerminalNames};
+use crate::error::{Error, Result};
+use crate::program::FileId;
+
+/// The name of the configuration in a container's directory.
+pub const CONFIG_FILE: &str = "container.json";
+
+/// A container's directory, and what it says.
+#[derive(Debug)]
+pub struct Directory {
+    /// Its path without links.
+    pub path: PathBuf,
+    /// What identifies the container.
+    pub id: FileId,
+    /// Where the configuration comes from.
+    pub origin: Origin,
+    /// The configuration.
+    pub container: Container,
+}
+
+/// Where a configuration comes from.
+#[derive(Debug)]
+pub enum Origin {
+    /// `container.json` in the directory.
+    File(ConfigFile),
+    /// The directory is a root filesystem, used with every default.
+    RootFilesystem,
+    /// Neither: the built-in container.
+    BuiltIn,
+}
+
+impl Directory {
+    /// Reads a directory.
+    ///
+    /// # Errors
+    ///
+    /// All faults of its `container.json`; that others may write it, for root.
+    pub fn open(path: &Path) -> Result<Directory> {
+        let resolved = path.canonicalize().map_err(Error::path("open", path))?;
+        let metadata = fs::metadata(&resolved).map_err(Error::path("examine", path))?;
+        if !metadata.is_dir() {
+            let wrong = io::Error::from(io::ErrorKind::NotADirectory);
+            return Err(Error::path("open", path)(wrong));
+        }
+        let id = FileId { device: metadata.dev(), inode: metadata.ino() };
+        let config = path.join(CONFIG_FILE);
+        let (origin, container) = match fs::symlink_metadata(&config) {
+            Ok(_) => {
+                let shown = config.strip_prefix(".").unwrap_or(&config);
+                let file = ConfigFile::open(shown).map_err(Error::Config)?;
+                refuse_untrusted(&file, shown)?;
+                let container = file.parse().map_err(|faults| Error::Config(faults.into()))?;
+                (Origin::File(file), container)
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::path("examine", &config)(error));
+            }
+            Err(_) if builtin::looks_like_root_filesystem(&resolved) => {
+                (Origin::RootFilesystem, Container::default())
+            }
+            Err(_) => (Origin::BuiltIn, built_in()),
+        };
+        Ok(Directory { path: resolved, id, origin, container })
+    }
+
+    /// The root filesystem that the configuration names.
+    ///
+    /// # Errors
+    ///
+    /// When it is missing, or cannot be one.
+    pub fn rootfs(&self) -> Result<Rootfs> {
+        match &self.container.rootfs {
+            None => Rootfs::open(&self.path).map_err(Error::Rootfs),
+            Some(RootfsSource::Directory(path)) => {
+                Rootfs::open(self.path.join(path)).map_err(Error::Rootfs)
+            }
+            Some(RootfsSource::Tmpfs(root)) => {
+                let default = TmpfsRoot::default();
+                Ok(Rootfs::tmpfs(TmpfsRoot {
+                    size: root.size.unwrap_or(default.size),
+                    inodes: root.inodes.unwrap_or(default.inodes),
+                }))
+            }
+        }
+    }
+
+    /// One line that says what is used, where that is not a `container.json`.
+    #[must_use]
+    pub fn remark(&self) -> Option<String> {
+        match self.origin {
+            Origin::File(_) => None,
+            Origin::RootFilesystem => Some(format!(
+                "no container.json here: using {} as the root filesystem, with defaults",
+                self.path.display()
+            )),
+            Origin::BuiltIn => Some(
+                "no container.json here: using the built-in container (nsinit spec shows it)"
+                    .into(),
+            ),
+        }
+    }
+
+    /// Whether a `pid` file is written: not into somebody's own directory.
+    pub(crate) fn has_pid_file(&self) -> bool {
+        !matches!(self.origin, Origin::BuiltIn)
+    }
+}
+
+/// The configuration of a directory that has none and is no root filesystem.
+pub(crate) fn built_in() -> Container {
+    let variable = |name| std::env::var(name).ok();
+    let (term, colorterm) = (variable("TERM"), variable("COLORTERM"));
+    let names = TerminalNames { term: term.as_deref(), colorterm: colorterm.as_deref() };
+    builtin::container(Path::new("/"), names)
+}
+
+/// Who can write the configuration is root on the host as soon as root uses it.
+fn refuse_untrusted(file: &ConfigFile, path: &Path) -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let metadata = file.metadata();
+    let sudo_uid = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
+    let trusted = metadata.uid() == 0 || Some(metadata.uid()) == sudo_uid;
+    let why = if metadata.mode() & 0o022 != 0 {
+        "can be written by others: root does not use it (chmod go-w)".to_owned()
+    } else if !trusted {
+        format!("belongs to uid {}: root does not use it (chown root)", metadata.uid())
+    } else {
+        return Ok(());
+    };
+    Err(Error::path("trust", path)(io::Error::other(why)))
+}

@@ -1,0 +1,305 @@
+//! Both ends: the conversation between the launcher and init.
+//!
+//! The 2014 runtime spoke over a one-way pipe; this is a `SOCK_SEQPACKET` pair
+//! (docs/decisions/0001): two-way, with message borders, and able to carry a
+//! descriptor.
+//!
+//! ```text
+//!   launcher (launch.rs)                   init (init.rs)
+//!   clone3 ─────────────────────────────▶
+//!   write uid_map, gid_map
+//!   Mapped ─────────────────────────────▶  become root     only with a user namespace
+//!        ◀────────────── Netlink + socket  only with interfaces
+//!   connect interfaces                     mounts, pivot_root …
+//!        ◀─────────────── Console + pty    only with a terminal
+//!   Proceed ────────────────────────────▶  only with interfaces
+//!        ◀──────────────────────── Ready
+//!   write state and pid file
+//!   Start ──────────────────────────────▶  last steps, execve
+//!        ◀─────────────────────────── EOF  the program runs
+//!        ◀────── Failed { step, errno }    at any time; then init exits
+//! ```
+//!
+//! What comes from init is not trusted: a message has a fixed size, at most one
+//! descriptor, and a tag that is expected at that point, or the launch ends.
+
+use std::io;
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
+    sendmsg, socketpair,
+};
+
+/// What a message says. The numbers are the wire format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Tag {
+    /// Launcher: the id maps are written.
+    Mapped = 1,
+    /// Init: a netlink socket born in the new network namespace, attached.
+    Netlink,
+    /// Launcher: the interfaces are connected.
+    Proceed,
+    /// Init: the pty master, attached.
+    Console,
+    /// Init: everything up to the last steps is done.
+    Ready,
+    /// Launcher: go on to the program.
+    Start,
+    /// Init: a step failed; init ends.
+    Failed,
+    /// Joining: the pidfd of the process that will be the program, attached.
+    Joined,
+}
+
+impl Tag {
+    fn from_raw(raw: u32) -> Option<Tag> {
+        use Tag::{Console, Failed, Joined, Mapped, Netlink, Proceed, Ready, Start};
+        [Mapped, Netlink, Proceed, Console, Ready, Start, Failed, Joined]
+            .into_iter()
+            .find(|tag| *tag as u32 == raw)
+    }
+}
+
+/// One message: 16 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) tag: Tag,
+    /// Index of the step that failed.
+    pub(crate) step: u32,
+    /// The errno of the failure.
+    pub(crate) errno: i32,
+    /// What only that step knows, such as the index of a search path element.
+    pub(crate) detail: u32,
+}
+
+const SIZE: usize = 16;
+
+impl Message {
+    fn of(tag: Tag) -> Message {
+        Message { tag, step: 0, errno: 0, detail: 0 }
+    }
+
+    fn to_bytes(self) -> [u8; SIZE] {
+        let mut bytes = [0; SIZE];
+        bytes[0..4].copy_from_slice(&(self.tag as u32).to_ne_bytes());
+        bytes[4..8].copy_from_slice(&self.step.to_ne_bytes());
+        bytes[8..12].copy_from_slice(&self.errno.to_ne_bytes());
+        bytes[12..16].copy_from_slice(&self.detail.to_ne_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: [u8; SIZE]) -> Option<Message> {
+        let word = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+        Some(Message {
+            tag: Tag::from_raw(u32::from_ne_bytes(word(0)))?,
+            step: u32::from_ne_bytes(word(4)),
+            errno: i32::from_ne_bytes(word(8)),
+            detail: u32::from_ne_bytes(word(12)),
+        })
+    }
+}
+
+/// A failed step, as init reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) step: u32,
+    pub(crate) errno: Errno,
+    pub(crate) detail: u32,
+}
+
+/// A connected pair of ends, close-on-exec.
+pub(crate) fn pair() -> io::Result<(ParentEnd, ChildEnd)> {
+    let (parent, child) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    Ok((ParentEnd(parent), ChildEnd(child)))
+}
+
+fn send(socket: BorrowedFd<'_>, message: Message, fd: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
+    let bytes = message.to_bytes();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let fds;
+    if let Some(fd) = fd {
+        fds = [fd];
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+    }
+    rustix::io::retry_on_intr(|| {
+        sendmsg(socket, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL)
+    })?;
+    Ok(())
+}
+
+/// The launcher's end.
+#[derive(Debug)]
+pub(crate) struct ParentEnd(OwnedFd);
+
+/// What the launcher read.
+#[derive(Debug)]
+pub(crate) enum Received {
+    Message(Message, Option<OwnedFd>),
+    /// Every copy of the other end is closed: execve succeeded, or init died.
+    End,
+}
+
+impl ParentEnd {
+    pub(crate) fn send(&self, tag: Tag) -> io::Result<()> {
+        Ok(send(self.0.as_fd(), Message::of(tag), None)?)
+    }
+
+    /// The next message.
+    ///
+    /// A datagram of the wrong size, with an unknown tag or with more than one
+    /// descriptor is `InvalidData`; its descriptors are closed.
+    pub(crate) fn receive(&self) -> io::Result<Received> {
+        let mut bytes = [0; SIZE];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = rustix::io::retry_on_intr(|| {
+            recvmsg(
+                &self.0,
+                &mut [IoSliceMut::new(&mut bytes)],
+                &mut control,
+                RecvFlags::CMSG_CLOEXEC,
+            )
+        });
+        let received = match received {
+            Err(Errno::CONNRESET) => return Ok(Received::End),
+            other => other?,
+        };
+        if received.bytes == 0 {
+            return Ok(Received::End);
+        }
+        let fd = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        let whole = received.bytes == SIZE
+            && !received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
+        match Message::from_bytes(bytes).filter(|_| whole) {
+            Some(message) => Ok(Received::Message(message, fd)),
+            None => Err(io::Error::new(io::ErrorKind::InvalidData, "malformed message from init")),
+        }
+    }
+}
+
+impl AsFd for ParentEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Init's end. Its methods run in the child: no allocation.
+#[derive(Debug)]
+pub(crate) struct ChildEnd(OwnedFd);
+
+impl ChildEnd {
+    pub(crate) fn send(&self, tag: Tag, fd: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
+        send(self.0.as_fd(), Message::of(tag), fd)
+    }
+
+    pub(crate) fn fail(&self, failure: Failure) {
+        let message = Message {
+            tag: Tag::Failed,
+            step: failure.step,
+            errno: failure.errno.raw_os_error(),
+            detail: failure.detail,
+        };
+        // Nobody is left to hear of a failure to report the failure.
+        let _ = send(self.0.as_fd(), message, None);
+    }
+
+    /// Waits for one message with this tag; the launcher's death is `EPIPE`.
+    pub(crate) fn wait(&self, tag: Tag) -> Result<(), Errno> {
+        let mut bytes = [0; SIZE];
+        let read = rustix::io::retry_on_intr(|| rustix::io::read(&self.0, &mut bytes))?;
+        match Message::from_bytes(bytes) {
+            _ if read == 0 => Err(Errno::PIPE),
+            Some(message) if read == SIZE && message.tag == tag => Ok(()),
+            _ => Err(Errno::PROTO),
+        }
+    }
+
+    /// `EPIPE` when the launcher has gone.
+    pub(crate) fn check_launcher(&self) -> Result<(), Errno> {
+        let mut fds = [PollFd::new(&self.0, PollFlags::RDHUP)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::io::retry_on_intr(|| poll(&mut fds, Some(&now)))?;
+        if fds[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
+            return Err(Errno::PIPE);
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for ChildEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_survives_the_wire() {
+        let message = Message { tag: Tag::Failed, step: 7, errno: 13, detail: 2 };
+        assert_eq!(Message::from_bytes(message.to_bytes()), Some(message));
+    }
+
+    #[test]
+    fn a_descriptor_travels_with_its_message() {
+        let (parent, child) = pair().unwrap();
+        let (read, _write) = rustix::pipe::pipe().unwrap();
+        child.send(Tag::Netlink, Some(read.as_fd())).unwrap();
+        let Received::Message(message, Some(_)) = parent.receive().unwrap() else {
+            panic!("no descriptor arrived");
+        };
+        assert_eq!(message.tag, Tag::Netlink);
+    }
+
+    #[test]
+    fn closing_the_childs_end_is_the_end() {
+        let (parent, child) = pair().unwrap();
+        drop(child);
+        assert!(matches!(parent.receive().unwrap(), Received::End));
+    }
+
+    #[test]
+    fn malformed_messages_are_refused() {
+        for bytes in [&[0u8; 4][..], &[0xff; 16], &[1; 64]] {
+            let (parent, child) = pair().unwrap();
+            rustix::io::write(&child, bytes).unwrap();
+            assert_eq!(parent.receive().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        }
+    }
+
+    #[test]
+    fn a_flood_of_descriptors_is_refused_and_closed() {
+        let (parent, child) = pair().unwrap();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let fds = [null.as_fd(), null.as_fd(), null.as_fd(), null.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+        let bytes = Message::of(Tag::Netlink).to_bytes();
+        sendmsg(&child, &[IoSlice::new(&bytes)], &mut control, SendFlags::empty()).unwrap();
+        assert_eq!(parent.receive().unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn the_childs_wait_ends_when_the_launcher_dies() {
+        let (parent, child) = pair().unwrap();
+        assert_eq!(child.check_launcher(), Ok(()));
+        drop(parent);
+        assert_eq!(child.check_launcher(), Err(Errno::PIPE));
+        assert_eq!(child.wait(Tag::Start), Err(Errno::PIPE));
+    }
+}

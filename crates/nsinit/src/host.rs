@@ -1,0 +1,97 @@
+//! Parent: facts about the host and the caller, read once.
+
+use std::path::Path;
+
+use nsinit_cgroups::{Hierarchies, Hierarchy, Mode};
+use nsinit_rootfs::{self as rootfs, CgroupMode, Facts};
+use nsinit_security::{Capability, CapabilitySet, Lsm, Resource};
+
+use crate::error::{Error, Result};
+use crate::program::FileId;
+
+/// What a plan depends on besides the configuration. A plain value: a plan
+/// for another host can be made by changing it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Host {
+    /// The caller's effective user id.
+    pub uid: u32,
+    /// The caller's effective group id.
+    pub gid: u32,
+    /// Whether namespaces can be made without a user namespace (`CAP_SYS_ADMIN`).
+    pub privileged: bool,
+    /// What the caller could give to a program.
+    pub bounding: CapabilitySet,
+    /// Whether standard input and output are terminals.
+    pub terminal: bool,
+    /// `TERM` of the caller.
+    pub term: Option<String>,
+    /// The Linux security modules, asked before any set-up.
+    pub lsm: Lsm,
+    /// Whether the kernel knows IPv6.
+    pub ipv6: bool,
+    /// What the rootfs crate must know.
+    pub rootfs: Facts,
+    /// The caller's hard limits, above which a default does not go; None is infinity.
+    pub hard_limits: HardLimits,
+    /// The running executable, which is never started in a container.
+    pub own_executable: Option<FileId>,
+}
+
+/// Hard resource limits (getrlimit(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HardLimits {
+    /// Open files.
+    pub nofile: Option<u64>,
+    /// Bytes of a core dump.
+    pub core: Option<u64>,
+}
+
+impl Host {
+    /// Asks the kernel. Reads only.
+    ///
+    /// # Errors
+    ///
+    /// When a security module is there but does not answer: then nothing can be
+    /// promised about labels.
+    pub fn probe() -> Result<Host> {
+        let permitted = CapabilitySet::permitted_of_caller().map_err(Error::Security)?;
+        let own = rustix::fs::stat(c"/proc/self/exe");
+        Ok(Host {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            privileged: permitted.contains(Capability::SysAdmin),
+            bounding: CapabilitySet::bounding_of_caller(),
+            terminal: rustix::termios::isatty(rustix::stdio::stdin())
+                && rustix::termios::isatty(rustix::stdio::stdout()),
+            term: std::env::var("TERM").ok().filter(|term| !term.is_empty()),
+            lsm: Lsm::init().map_err(Error::Security)?,
+            ipv6: Path::new("/proc/sys/net/ipv6").exists(),
+            rootfs: Facts { cgroup: cgroup_mode(), ..Facts::probe() },
+            hard_limits: HardLimits {
+                nofile: Resource::Nofile.current().1,
+                core: Resource::Core.current().1,
+            },
+            own_executable: own.ok().map(|stat| FileId::of(&stat)),
+        })
+    }
+}
+
+fn cgroup_mode() -> CgroupMode {
+    const PLACE: &str = "/sys/fs/cgroup";
+    let hierarchies = Hierarchies::detect();
+    match hierarchies.mode() {
+        Mode::None => CgroupMode::None,
+        Mode::V2 => CgroupMode::Unified,
+        Mode::V1 | Mode::Hybrid => {
+            let directory = |hierarchy: &Hierarchy, controllers: String| {
+                let directory = hierarchy.mount_point.strip_prefix(PLACE).ok()?.to_str()?.to_owned();
+                Some(rootfs::Hierarchy { directory, controllers })
+            };
+            let v1 = hierarchies.v1().iter();
+            let v1 = v1.filter_map(|tree| directory(tree, tree.controllers.join(",")));
+            let unified = hierarchies.v2().and_then(|tree| directory(tree, String::new()));
+            CgroupMode::Legacy(v1.chain(unified).collect())
+        }
+    }
+}

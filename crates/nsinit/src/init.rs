@@ -1,0 +1,311 @@
+//! Child: from clone to execve. No allocation, no locks, no return.
+//!
+//! The process is a copy of the launcher, taken while other threads may have held
+//! any lock: it may only make system calls and must leave by execve or `_exit`.
+
+use std::convert::Infallible;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nsinit_cgroups::Entry;
+use nsinit_namespaces::{Join, Kinds, NamespaceFile};
+use nsinit_network as network;
+use nsinit_rootfs as rootfs;
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use crate::handshake::{ChildEnd, Failure, Tag};
+use crate::plan::Plan;
+use crate::program::{FileId, Obstacle, Program};
+use crate::sys;
+use crate::trace::Ring;
+
+/// Descriptors that the launcher opened and that cross the clone.
+#[derive(Default)]
+pub(crate) struct Inherited {
+    pub(crate) cgroup: Option<Entry>,
+    pub(crate) namespaces: Vec<NamespaceFile>,
+    pub(crate) container: Option<Join>,
+    /// What becomes standard input, output and error; None stays as it is.
+    pub(crate) stdio: [Option<OwnedFd>; 3],
+}
+
+impl Inherited {
+    pub(crate) fn enter_cgroup(&self) -> Result<(), Errno> {
+        self.cgroup.as_ref().map_or(Ok(()), Entry::enter)
+    }
+
+    pub(crate) fn join_namespace(&self, index: usize) -> Result<(), Errno> {
+        self.namespaces.get(index).ok_or(Errno::BADF)?.enter()
+    }
+
+    pub(crate) fn join_container(&self, kinds: Kinds) -> Result<(), Errno> {
+        self.container.as_ref().ok_or(Errno::BADF)?.enter(kinds)
+    }
+}
+
+/// What init holds: a fixed table.
+pub(crate) struct Child<'a> {
+    pub(crate) channel: &'a ChildEnd,
+    pub(crate) inherited: &'a Inherited,
+    pub(crate) rootfs: rootfs::Child,
+    procfs: Option<OwnedFd>,
+    netlink: Option<OwnedFd>,
+    /// Both ends of the program's terminal.
+    terminal: Option<(OwnedFd, OwnedFd)>,
+}
+
+impl<'a> Child<'a> {
+    fn new(channel: &'a ChildEnd, inherited: &'a Inherited) -> Child<'a> {
+        Child {
+            channel,
+            inherited,
+            rootfs: rootfs::Child::new(),
+            procfs: None,
+            netlink: None,
+            terminal: None,
+        }
+    }
+
+    /// A procfs of this PID namespace that nobody can have covered.
+    pub(crate) fn procfs(&self) -> Result<BorrowedFd<'_>, Errno> {
+        self.procfs.as_ref().map(AsFd::as_fd).or_else(|| self.rootfs.proc()).ok_or(Errno::BADF)
+    }
+
+    pub(crate) fn open_procfs(&mut self) -> Result<(), Errno> {
+        self.procfs = Some(rootfs::detached_procfs()?);
+        Ok(())
+    }
+
+    fn netlink(&mut self) -> Result<BorrowedFd<'_>, Errno> {
+        if self.netlink.is_none() {
+            self.netlink = Some(network::open_socket()?);
+        }
+        self.netlink.as_ref().map(AsFd::as_fd).ok_or(Errno::BADF)
+    }
+
+    pub(crate) fn loopback_up(&mut self) -> Result<(), Errno> {
+        network::loopback_up(self.netlink()?)
+    }
+
+    pub(crate) fn send_netlink(&mut self) -> Result<(), Errno> {
+        let channel = self.channel;
+        channel.send(Tag::Netlink, Some(self.netlink()?))
+    }
+
+    pub(crate) fn open_terminal(&mut self) -> Result<(), Errno> {
+        let root = rustix::fs::openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        self.terminal = Some(rootfs::open_terminal_in(root.as_fd())?);
+        Ok(())
+    }
+
+    pub(crate) fn send_console(&mut self) -> Result<(), Errno> {
+        let console = self.rootfs.take_console();
+        let master = self.terminal.as_ref().map(|(master, _)| master).or(console.as_ref());
+        self.channel.send(Tag::Console, Some(master.ok_or(Errno::NOTTY)?.as_fd()))
+    }
+
+    pub(crate) fn make_stdio(&self) -> Result<(), Errno> {
+        let own = self.terminal.as_ref().map(|(_, slave)| slave.as_fd());
+        if let Some(slave) = own.or_else(|| self.rootfs.console_slave()) {
+            for target in 0..3 {
+                sys::make_stdio(slave, target)?;
+            }
+            return Ok(());
+        }
+        for (fd, target) in self.inherited.stdio.iter().zip(0..) {
+            if let Some(fd) = fd {
+                sys::make_stdio(fd.as_fd(), target)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The whole life of init. Never returns: `Infallible` has no value.
+pub(crate) fn run(
+    plan: &Plan,
+    channel: &ChildEnd,
+    inherited: &Inherited,
+    ring: Option<&Ring>,
+) -> Infallible {
+    let mut child = Child::new(channel, inherited);
+    let failure = enter(plan, &mut child, ring);
+    channel.fail(failure);
+    sys::exit_immediately(1)
+}
+
+fn enter(plan: &Plan, child: &mut Child<'_>, ring: Option<&Ring>) -> Failure {
+    for (index, step) in (0u32..).zip(plan.all_steps()) {
+        if let Err(errno) = step.apply(child) {
+            return Failure { step: index, errno, detail: 0 };
+        }
+        if let Some(ring) = ring {
+            ring.mark(index);
+        }
+    }
+    let (errno, obstacle) = execute(&plan.program, child);
+    Failure { step: plan.step_count(), errno, detail: obstacle.to_detail() }
+}
+
+/// Becomes the program; returns only what stood in the way.
+fn execute(program: &Program, child: &Child<'_>) -> (Errno, Obstacle) {
+    // The channel becomes descriptor 3: the one that is left, and close-on-exec.
+    let leave = sys::close_all_but(child.channel.as_fd()).and_then(|()| sys::reset_signals());
+    if let Err(errno) = leave {
+        return (errno, Obstacle::Leaving);
+    }
+    let mut last = (Errno::NOENT, Obstacle::NotFound);
+    for (index, path) in (0u16..).zip(program.candidates()) {
+        match attempt(program, path) {
+            (Errno::NOENT | Errno::NOTDIR, Obstacle::NotFound) => {}
+            // As shells do: a candidate that may not be executed is remembered, and
+            // the search goes on.
+            (errno @ Errno::ACCESS, Obstacle::Execve(_)) => {
+                last = (errno, Obstacle::Execve(index));
+            }
+            (errno, obstacle) => return (errno, obstacle.at(index)),
+        }
+    }
+    last
+}
+
+fn attempt(program: &Program, path: &CStr) -> (Errno, Obstacle) {
+    let file = match rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(file) => file,
+        Err(errno @ Errno::ACCESS) => return (errno, Obstacle::Execve(0)),
+        Err(errno) => return (errno, Obstacle::NotFound),
+    };
+    match refuse_own_executable(program.own_executable, path, &file) {
+        Ok(()) => (sys::execve(path, &program.argv, &program.envp), Obstacle::Execve(0)),
+        Err(refusal) => refusal,
+    }
+}
+
+/// The program and its chain of `#!` interpreters must not be this executable
+/// (CVE-2019-5736): it would run with a door to the host's copy of itself.
+fn refuse_own_executable(
+    own: Option<FileId>,
+    path: &CStr,
+    file: &OwnedFd,
+) -> Result<(), (Errno, Obstacle)> {
+    /// As many as the kernel follows (`BINPRM_MAX_RECURSION`), and one.
+    const INTERPRETERS: usize = 6;
+    let Some(own) = own else { return Ok(()) };
+    let execve = |errno| (errno, Obstacle::Execve(0));
+    let stat = rustix::fs::fstat(file).map_err(execve)?;
+    if FileId::of(&stat) == own {
+        return Err((Errno::ACCESS, Obstacle::OwnExecutable(0)));
+    }
+    let mut first_line = [0u8; 256];
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile
+        || !read_first_line(path, &mut first_line)
+    {
+        return Ok(());
+    }
+    for _ in 0..INTERPRETERS {
+        let mut name = [0u8; 256];
+        let Some(interpreter) = interpreter_of(&first_line, &mut name) else { return Ok(()) };
+        let Ok(stat) = rustix::fs::stat(interpreter) else { return Ok(()) };
+        if FileId::of(&stat) == own {
+            return Err((Errno::ACCESS, Obstacle::OwnExecutable(0)));
+        }
+        let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        if !regular || !read_first_line(interpreter, &mut first_line) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Reads the start of a file; false when it cannot be read, which execve decides on.
+fn read_first_line(path: &CStr, buffer: &mut [u8; 256]) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::openat(CWD, path, flags, Mode::empty()) else { return false };
+    *buffer = [0; 256];
+    let space = buffer.len() - 1;
+    rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut buffer[..space])).is_ok()
+}
+
+/// The interpreter named by a `#!` line, as execve(2) reads it.
+fn interpreter_of<'a>(line: &[u8; 256], name: &'a mut [u8; 256]) -> Option<&'a CStr> {
+    let rest = line.strip_prefix(b"#!")?;
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = rest.iter().position(|byte| !blank(byte))?;
+    let rest = &rest[start..];
+    let end = rest.iter().position(|byte| blank(byte) || matches!(byte, b'\n' | 0))?;
+    name[..end].copy_from_slice(&rest[..end]);
+    name[end] = 0;
+    CStr::from_bytes_until_nul(name).ok().filter(|name| !name.is_empty())
+}
+
+/// Goes on as a child, which the joined PID namespace holds; this process waits
+/// for nobody and ends.
+pub(crate) fn enter_pid_namespace(child: &Child<'_>) -> Result<(), Errno> {
+    match sys::fork_sibling()? {
+        None => Ok(()),
+        Some(process) => {
+            let told = child.channel.send(Tag::Joined, Some(process.as_fd()));
+            sys::exit_immediately(i32::from(told.is_err()))
+        }
+    }
+}
+
+/// Stays as PID 1; the program's future process returns.
+pub(crate) fn stay(_child: &Child<'_>) -> Result<(), Errno> {
+    match sys::fork()? {
+        None => rustix::process::setsid().map(drop),
+        Some(program) => reap_until_end_of(program),
+    }
+}
+
+/// PID 1 in the container: reaps orphans, forwards signals, and ends with the
+/// program's status. Killing it ends everything in the PID namespace.
+fn reap_until_end_of(program: Pid) -> ! {
+    // Standard input and output too: a reader must see the end when the program closes them.
+    let ready = sys::close_from(0).and_then(|()| sys::block_all());
+    if ready.is_err() {
+        sys::exit_immediately(125);
+    }
+    loop {
+        match sys::wait_for_signal() {
+            Ok(libc::SIGCHLD) => {
+                while let Some(ended) = sys::reap() {
+                    if ended.pid == program.as_raw_nonzero().get() {
+                        sys::exit_immediately(ended.code);
+                    }
+                }
+            }
+            // The program may just have ended; its SIGCHLD follows.
+            Ok(signal) => drop(sys::kill(program, signal)),
+            Err(_) => sys::exit_immediately(125),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interpreter(text: &[u8]) -> Option<String> {
+        let mut line = [0; 256];
+        line[..text.len()].copy_from_slice(text);
+        let mut name = [0; 256];
+        interpreter_of(&line, &mut name).map(|name| name.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn the_interpreter_of_a_script_is_found() {
+        assert_eq!(interpreter(b"#!/bin/sh\n").as_deref(), Some("/bin/sh"));
+        assert_eq!(interpreter(b"#! \t/bin/env python3\n").as_deref(), Some("/bin/env"));
+        assert_eq!(interpreter(b"#!/bin/sh").as_deref(), Some("/bin/sh"));
+    }
+
+    #[test]
+    fn what_is_not_a_script_has_no_interpreter() {
+        assert_eq!(interpreter(b"\x7fELF"), None);
+        assert_eq!(interpreter(b"#!\n"), None);
+        assert_eq!(interpreter(b""), None);
+    }
+}

@@ -1,0 +1,225 @@
+//! Parent: a further process in a running container.
+//!
+//! The plan is shorter and walked by the same loop. Joining a PID namespace takes
+//! effect for children only, so that init's first process enters everything and goes
+//! on as its own sibling, whose pidfd it sends.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+
+use nsinit_cgroups::Cgroup;
+use nsinit_namespaces::{CloneRequest, Join, Kinds, Process};
+use nsinit_security::Groups;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal};
+
+use crate::error::{Error, Result};
+use crate::handshake::{self, ParentEnd, Received, Tag};
+use crate::host::Host;
+use crate::init::{self, Inherited};
+use crate::launch::Running;
+use crate::lower::process::{self as lower, Identity};
+use crate::plan::Plan;
+use crate::state::State;
+use crate::step::Step;
+
+/// What a joining process is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Joining<'a> {
+    /// The running container, with the configuration that it was started with (and
+    /// what the command line changes for this process).
+    pub state: &'a State,
+    /// Facts about the host.
+    pub host: &'a Host,
+    /// `KEY=value` on top of the configuration's environment.
+    pub environment: &'a [String],
+}
+
+/// Starts a program in a running container.
+///
+/// The caller should have been re-executed from a sealed copy
+/// ([`reexecute_sealed`](crate::reexecute_sealed)) if the container is not trusted.
+///
+/// # Errors
+///
+/// When the container has ended, or as [`Plan::launch`].
+pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Running> {
+    let state = joining.state;
+    let gone = || Error::Io {
+        action: format!("join the container of pid {}", state.pid),
+        source: Errno::SRCH.into(),
+    };
+    let pidfd = state.init().ok_or_else(gone)?;
+    let container = Join::from_pidfd(pidfd, state.pid).map_err(Error::Namespaces)?;
+    let kinds = container.kinds_to_join().map_err(Error::Namespaces)?;
+    let plan = plan(joining, kinds, args)?;
+    // What was read of the process before this is its own, and not a successor's.
+    state.init().ok_or_else(gone)?;
+
+    let cgroup = match state.cgroup.is_empty() {
+        true => None,
+        false => Some(Cgroup::open(&state.cgroup).and_then(|cgroup| cgroup.entry())),
+    };
+    let inherited = Inherited {
+        cgroup: cgroup.transpose().map_err(Error::Cgroup)?,
+        container: Some(container),
+        ..Inherited::default()
+    };
+    let (channel, child_end) = handshake::pair().map_err(Error::io("make a socket pair"))?;
+    let request = CloneRequest {
+        into_cgroup: inherited.cgroup.as_ref().and_then(nsinit_cgroups::Entry::clone_into),
+        ..CloneRequest::default()
+    };
+    let child = || init::run(&plan, &child_end, &inherited, None);
+    #[expect(unsafe_code, reason = "the one clone of a join")]
+    // SAFETY: `init::run` only makes system calls on prepared data and never returns.
+    let first = unsafe { nsinit_namespaces::clone(&request, child) };
+    let mut first = Unwaited(Some(first.map_err(Error::Namespaces)?));
+    drop((child_end, inherited));
+    let (second, terminal) = accompany(&plan, &channel, kinds.contains(Kinds::PID))?;
+    let program = match second {
+        // The first process has said its last word, and only has to be reaped.
+        Some(program) => program,
+        None => first.take(),
+    };
+    Ok(Running::joined(program, terminal))
+}
+
+/// A process that is killed and reaped unless it is taken out.
+struct Unwaited(Option<Process>);
+
+impl Unwaited {
+    fn take(&mut self) -> Process {
+        self.0.take().expect("taken once")
+    }
+}
+
+impl Drop for Unwaited {
+    fn drop(&mut self) {
+        if let Some(process) = &self.0 {
+            // Both fail only when it is gone already.
+            let _ = process.kill(Signal::KILL);
+            let _ = process.wait();
+        }
+    }
+}
+
+/// Reads messages until execve: the program's process, if it is not the first one,
+/// and its terminal.
+fn accompany(
+    plan: &Plan,
+    channel: &ParentEnd,
+    needs_second: bool,
+) -> Result<(Option<Process>, Option<OwnedFd>)> {
+    let mut second = Unwaited(None);
+    let mut terminal = None;
+    loop {
+        match channel.receive().map_err(Error::io("read a message of init"))? {
+            Received::Message(message, _) if message.tag == Tag::Failed => {
+                return Err(Error::of_failure(plan, message));
+            }
+            Received::Message(message, Some(pidfd)) if message.tag == Tag::Joined => {
+                let pid = pid_of(&pidfd).ok_or_else(Error::protocol)?;
+                second = Unwaited(Some(Process::from_pidfd(pidfd, pid)));
+            }
+            Received::Message(message, Some(master)) if message.tag == Tag::Console => {
+                terminal = Some(master);
+            }
+            Received::Message(..) => return Err(Error::protocol()),
+            Received::End if needs_second && second.0.is_none() => {
+                return Err(Error::Init { status: None, out_of_memory: false });
+            }
+            Received::End => return Ok((second.0.take(), terminal)),
+        }
+    }
+}
+
+/// The pid that a pidfd holds, in this PID namespace (pidfd_open(2), fdinfo).
+fn pid_of(pidfd: &OwnedFd) -> Option<Pid> {
+    use std::os::fd::AsRawFd;
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    Pid::from_raw(pid.trim().parse().ok().filter(|pid| *pid > 0)?)
+}
+
+fn plan(joining: &Joining<'_>, kinds: Kinds, args: &[OsString]) -> Result<Plan> {
+    let Joining { state, host, environment } = *joining;
+    let container = &state.container;
+    let user_namespace = kinds.contains(Kinds::USER);
+    let terminal = container.tty.unwrap_or(host.terminal);
+    let identity = Identity::resolve(container, host, user_namespace, |path| {
+        account_file(state.pid, path)
+    })?;
+    let groups = if groups_are_denied(state.pid) { Groups::Denied } else { Groups::Set };
+
+    let die = || Step::ParentDeathSignal(Some(Signal::KILL));
+    let mut steps = vec![die(), Step::EnterCgroup, Step::Dumpable(false)];
+    steps.push(Step::JoinContainer(kinds));
+    if kinds.contains(Kinds::PID) {
+        steps.extend([Step::EnterPidNamespace, die()]);
+    }
+    if user_namespace {
+        steps.push(Step::BecomeRoot { setgroups: groups == Groups::Set });
+        steps.push(die());
+    }
+    steps.extend([Step::OpenProcfs, Step::NewSession]);
+    if terminal {
+        steps.extend([Step::OpenTerminal, Step::SendConsole]);
+    }
+    let mut last_steps = lower::confine(container, host, user_namespace)?;
+    last_steps.extend(lower::become_user(container, &identity, groups));
+    last_steps.extend([die(), lower::working_directory(container)?, Step::Stdio]);
+    if terminal {
+        last_steps.push(Step::ControllingTerminal);
+    }
+    let program =
+        lower::program(container, host, &identity.user, environment, terminal, args)?;
+    Ok(Plan {
+        namespaces: Kinds::NONE,
+        joined: Vec::new(),
+        id_maps: None,
+        cgroup: None,
+        interfaces: Vec::new(),
+        terminal,
+        steps,
+        last_steps,
+        program,
+    })
+}
+
+/// A file of the running container's accounts, below its root as it is mounted there.
+fn account_file(pid: i32, path: &str) -> Result<Option<Vec<u8>>> {
+    /// As much as the accounts' parser takes, and one byte to tell that there is more.
+    const LIMIT: u64 = (1 << 20) + 1;
+    let root = format!("/proc/{pid}/root");
+    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let what = || format!("read {path} of the container");
+    let open = || -> std::result::Result<Option<File>, Errno> {
+        let root = rustix::fs::openat(CWD, root.as_str(), directory, Mode::empty())?;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        match rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve) {
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            other => Ok(Some(File::from(other?))),
+        }
+    };
+    let Some(file) = open().map_err(|errno| Error::io(what())(errno.into()))? else {
+        return Ok(None);
+    };
+    let is_file = file.metadata().map_err(Error::io(what()))?.is_file();
+    if !is_file {
+        return Err(Error::io(what())(std::io::Error::other("is not a regular file")));
+    }
+    let mut content = Vec::new();
+    file.take(LIMIT).read_to_end(&mut content).map_err(Error::io(what()))?;
+    Ok(Some(content))
+}
+
+/// Whether the container's user namespace forbids setgroups(2) (user_namespaces(7)).
+fn groups_are_denied(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/setgroups"))
+        .is_ok_and(|value| value.trim() == "deny")
+}

@@ -1,0 +1,456 @@
+//! Parent: from a plan to a running container.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{ExitStatus, Output};
+
+use nsinit_cgroups::Cgroup;
+use nsinit_namespaces::{CloneRequest, NamespaceFile, Process};
+use nsinit_network::{Links, NetworkNamespace};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, Signal};
+
+use crate::error::{Error, Result};
+use crate::handshake::{self, ParentEnd, Received, Tag};
+use crate::init::{self, Inherited};
+use crate::plan::Plan;
+use crate::trace::Ring;
+
+/// What the program gets as standard input, output and error.
+#[derive(Debug)]
+pub struct Stdio {
+    kind: Kind,
+    trace: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Inherit,
+    Piped,
+    Null,
+}
+
+impl Stdio {
+    /// The launcher's own.
+    #[must_use]
+    pub fn inherit() -> Stdio {
+        Stdio { kind: Kind::Inherit, trace: false }
+    }
+
+    /// New pipes, whose other ends are in [`Running`].
+    #[must_use]
+    pub fn piped() -> Stdio {
+        Stdio { kind: Kind::Piped, trace: false }
+    }
+
+    /// `/dev/null`.
+    #[must_use]
+    pub fn null() -> Stdio {
+        Stdio { kind: Kind::Null, trace: false }
+    }
+
+    /// Records when each step is done; see [`Running::trace`].
+    #[must_use]
+    pub fn traced(self) -> Stdio {
+        Stdio { trace: true, ..self }
+    }
+
+    fn open(&self) -> io::Result<(Pipes, [Option<OwnedFd>; 3])> {
+        match self.kind {
+            Kind::Inherit => Ok((Pipes::default(), [None, None, None])),
+            Kind::Null => {
+                let null = File::options().read(true).write(true).open("/dev/null")?;
+                let copies = [null.try_clone()?, null.try_clone()?, null];
+                Ok((Pipes::default(), copies.map(|file| Some(OwnedFd::from(file)))))
+            }
+            Kind::Piped => {
+                let (stdin, input) = io::pipe()?;
+                let (output, stdout) = io::pipe()?;
+                let (error, stderr) = io::pipe()?;
+                let pipes =
+                    Pipes { stdin: Some(input), stdout: Some(output), stderr: Some(error) };
+                Ok((pipes, [Some(stdin.into()), Some(stdout.into()), Some(stderr.into())]))
+            }
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Pipes {
+    stdin: Option<io::PipeWriter>,
+    stdout: Option<io::PipeReader>,
+    stderr: Option<io::PipeReader>,
+}
+
+/// What exists outside of the container because of it. Removed with it.
+#[derive(Debug, Default)]
+struct Outside {
+    cgroup: Option<Cgroup>,
+    links: Option<Links>,
+}
+
+impl Outside {
+    /// Removes everything; goes on after a failure and returns the first.
+    fn remove(&mut self) -> Result<()> {
+        // The kernel removes the host ends with the namespace, but not at once.
+        drop(self.links.take());
+        let Some(cgroup) = self.cgroup.take() else { return Ok(()) };
+        cgroup.kill().map_err(Error::Cgroup)?;
+        cgroup.remove().map_err(Error::Cgroup)
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        // Only reached with something left when another failure is being told already.
+        let _ = self.remove();
+    }
+}
+
+/// Init, which dies with this value unless it is taken out.
+#[derive(Debug)]
+struct KillOnDrop(Option<Process>);
+
+impl KillOnDrop {
+    fn process(&self) -> &Process {
+        self.0.as_ref().expect("present until taken")
+    }
+
+    fn take(mut self) -> Process {
+        self.0.take().expect("present until taken")
+    }
+}
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        if let Some(process) = &self.0 {
+            // Both fail only when init is gone already.
+            let _ = process.kill(Signal::KILL);
+            let _ = process.wait();
+        }
+    }
+}
+
+impl Plan {
+    /// Creates the container and starts the program.
+    ///
+    /// The caller may have threads. The container is killed when the thread that
+    /// calls this ends before it (`parent_death_signal`, prctl(2)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Step`] and [`Error::Program`] tell what failed inside; nothing is left
+    /// behind.
+    pub fn launch(&self, stdio: Stdio) -> Result<Running> {
+        self.create(&stdio)?.start()
+    }
+
+    /// Creates the container; the program waits for [`Created::start`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::launch`].
+    pub fn create(&self, stdio: &Stdio) -> Result<Created> {
+        let mut outside = Outside::default();
+        if let Some(cgroup) = &self.cgroup {
+            let made = Cgroup::create(&cgroup.path, &cgroup.limits).map_err(Error::Cgroup)?;
+            outside.cgroup = Some(made);
+        }
+        let (pipes, child_stdio) = stdio.open().map_err(Error::io("make pipes"))?;
+        let inherited = self.inherit(&outside, child_stdio)?;
+        let ring = stdio.trace.then(|| Ring::new(self.step_count() as usize)).transpose();
+        let ring = ring.map_err(|errno| Error::io("map the trace ring")(errno.into()))?;
+        let (channel, child_end) = handshake::pair().map_err(Error::io("make a socket pair"))?;
+
+        let request = CloneRequest {
+            kinds: self.namespaces,
+            into_cgroup: inherited.cgroup.as_ref().and_then(nsinit_cgroups::Entry::clone_into),
+            ..CloneRequest::default()
+        };
+        let child = || init::run(self, &child_end, &inherited, ring.as_ref());
+        #[expect(unsafe_code, reason = "the one clone of a launch")]
+        // SAFETY: `init::run` only makes system calls on prepared data and never returns.
+        let init = unsafe { nsinit_namespaces::clone(&request, child) };
+        let init = KillOnDrop(Some(init.map_err(Error::Namespaces)?));
+        drop((child_end, inherited));
+
+        let mut created =
+            Created { plan: self, channel, init, outside, pipes, ring, terminal: None };
+        match created.prepare() {
+            Ok(()) => Ok(created),
+            Err(error) => Err(created.explain(error)),
+        }
+    }
+
+    fn inherit(&self, outside: &Outside, stdio: [Option<OwnedFd>; 3]) -> Result<Inherited> {
+        let cgroup = outside.cgroup.as_ref().map(Cgroup::entry).transpose();
+        let open = |joined: &crate::plan::JoinedNamespace| {
+            NamespaceFile::open(&joined.path, joined.kind).map_err(Error::Namespaces)
+        };
+        Ok(Inherited {
+            cgroup: cgroup.map_err(Error::Cgroup)?,
+            namespaces: self.joined.iter().map(open).collect::<Result<_>>()?,
+            container: None,
+            stdio,
+        })
+    }
+}
+
+/// A container whose init waits before its last steps.
+///
+/// Dropping it kills the container and removes everything.
+#[derive(Debug)]
+pub struct Created<'a> {
+    plan: &'a Plan,
+    channel: ParentEnd,
+    init: KillOnDrop,
+    outside: Outside,
+    pipes: Pipes,
+    ring: Option<Ring>,
+    terminal: Option<OwnedFd>,
+}
+
+impl Created<'_> {
+    /// Init's process id, as the caller sees it.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.init.process().pid()
+    }
+
+    /// The cgroup, if the configuration asks for one.
+    #[must_use]
+    pub fn cgroup(&self) -> Option<&Cgroup> {
+        self.outside.cgroup.as_ref()
+    }
+
+    /// The host ends of the container's interfaces.
+    #[must_use]
+    pub fn host_links(&self) -> Vec<String> {
+        let names = self.outside.links.iter().flat_map(Links::host_names);
+        names.map(str::to_owned).collect()
+    }
+
+    /// Everything up to Ready.
+    fn prepare(&mut self) -> Result<()> {
+        if let Some(maps) = &self.plan.id_maps {
+            maps.write(self.pid()).map_err(Error::Namespaces)?;
+            self.send(Tag::Mapped)?;
+        }
+        loop {
+            match self.receive()? {
+                (Tag::Netlink, Some(socket)) if self.outside.links.is_none() => {
+                    self.connect(socket)?;
+                    self.send(Tag::Proceed)?;
+                }
+                (Tag::Console, Some(master)) if self.plan.terminal => {
+                    self.terminal = Some(master);
+                }
+                (Tag::Ready, None) => return Ok(()),
+                _ => return Err(Error::protocol()),
+            }
+        }
+    }
+
+    fn connect(&mut self, socket: OwnedFd) -> Result<()> {
+        let namespace = NetworkNamespace::from_socket(socket).map_err(Error::Network)?;
+        let links = nsinit_network::blocking::connect(&namespace, &self.plan.interfaces);
+        self.outside.links = Some(links.map_err(Error::Network)?);
+        Ok(())
+    }
+
+    /// Lets init go on; returns when the program runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Program`] when there is no such program, or it cannot be executed.
+    pub fn start(mut self) -> Result<Running> {
+        let started = self.send(Tag::Start).and_then(|()| self.wait_for_execve());
+        if let Err(error) = started {
+            return Err(self.explain(error));
+        }
+        Ok(Running {
+            init: self.init.take(),
+            outside: self.outside,
+            stdin: self.pipes.stdin,
+            stdout: self.pipes.stdout,
+            stderr: self.pipes.stderr,
+            terminal: self.terminal,
+            ring: self.ring,
+            ended: None,
+        })
+    }
+
+    fn send(&self, tag: Tag) -> Result<()> {
+        match self.channel.send(tag) {
+            // Init has gone; what it said before is still to be read.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.map_err(Error::io("send a message to init")),
+        }
+    }
+
+    fn receive(&self) -> Result<(Tag, Option<OwnedFd>)> {
+        match self.channel.receive().map_err(Error::io("read a message of init"))? {
+            Received::Message(message, _) if message.tag == Tag::Failed => {
+                Err(Error::of_failure(self.plan, message))
+            }
+            Received::Message(message, fd) => Ok((message.tag, fd)),
+            Received::End => Err(Error::Init { status: None, out_of_memory: false }),
+        }
+    }
+
+    fn wait_for_execve(&self) -> Result<()> {
+        match self.channel.receive().map_err(Error::io("read a message of init"))? {
+            Received::Message(message, _) if message.tag == Tag::Failed => {
+                Err(Error::of_failure(self.plan, message))
+            }
+            Received::Message(..) => Err(Error::protocol()),
+            // execve closed the channel. (Or init was killed just before: then it ended by
+            // that signal, which is what the caller will be told of the program, too.)
+            Received::End => Ok(()),
+        }
+    }
+
+    /// Adds to an error what only the parent can find out, now that init is gone.
+    fn explain(&mut self, error: Error) -> Error {
+        let Error::Init { status: None, .. } = error else { return error };
+        let process = self.init.process();
+        let _ = process.kill(Signal::KILL);
+        let status = process.wait().ok();
+        let out_of_memory = self.outside.cgroup.as_ref().is_some_and(|cgroup| {
+            cgroup.stats().is_ok_and(|stats| stats.memory.oom_kills > 0)
+        });
+        Error::Init { status, out_of_memory }
+    }
+}
+
+/// A container whose program runs.
+///
+/// Dropping it kills the container and removes everything that it had outside.
+#[derive(Debug)]
+pub struct Running {
+    init: Process,
+    outside: Outside,
+    ended: Option<ExitStatus>,
+    ring: Option<Ring>,
+    /// The writing end of standard input, with [`Stdio::piped`].
+    pub stdin: Option<io::PipeWriter>,
+    /// The reading end of standard output, with [`Stdio::piped`].
+    pub stdout: Option<io::PipeReader>,
+    /// The reading end of standard error, with [`Stdio::piped`].
+    pub stderr: Option<io::PipeReader>,
+    /// The pty's master, if the container has a terminal.
+    pub terminal: Option<OwnedFd>,
+}
+
+impl Running {
+    pub(crate) fn joined(init: Process, terminal: Option<OwnedFd>) -> Running {
+        Running {
+            init,
+            outside: Outside::default(),
+            ended: None,
+            ring: None,
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            terminal,
+        }
+    }
+
+    /// Init's process id, as the caller sees it.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.init.pid()
+    }
+
+    /// When each step was done, if that was asked for.
+    #[must_use]
+    pub fn trace(&self) -> Option<&Ring> {
+        self.ring.as_ref()
+    }
+
+    /// Sends a signal to the program, or to init if it stays as PID 1.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` when it has ended.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(self.init.kill(signal)?)
+    }
+
+    /// Waits for the program's end, then removes what the container had outside.
+    ///
+    /// Closes standard input first, so that a program that reads it can end.
+    ///
+    /// # Errors
+    ///
+    /// When the cgroup cannot be removed.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        drop(self.stdin.take());
+        if let Some(status) = self.ended {
+            return Ok(status);
+        }
+        let status = self.init.wait().map_err(Error::io("wait for the program"))?;
+        self.ended = Some(status);
+        self.outside.remove()?;
+        Ok(status)
+    }
+
+    /// Collects standard output and error until the program ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`Running::wait`], and when a pipe cannot be read.
+    pub fn wait_with_output(mut self) -> Result<Output> {
+        drop(self.stdin.take());
+        let mut output = Output { status: ExitStatus::default(), stdout: vec![], stderr: vec![] };
+        let pipes = (self.stdout.take(), self.stderr.take());
+        read_both(pipes, &mut output).map_err(Error::io("read the program's output"))?;
+        output.status = self.wait()?;
+        Ok(output)
+    }
+}
+
+impl AsFd for Running {
+    /// A pidfd: readable when init has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.init.pidfd()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            // Both fail only when init is gone already.
+            let _ = self.init.kill(Signal::KILL);
+            let _ = self.init.wait();
+        }
+    }
+}
+
+/// Reads both pipes to their ends; one alone could fill up and stop the program.
+fn read_both(
+    (mut stdout, mut stderr): (Option<io::PipeReader>, Option<io::PipeReader>),
+    output: &mut Output,
+) -> io::Result<()> {
+    let mut chunk = [0; 8192];
+    while stdout.is_some() || stderr.is_some() {
+        let open = [stdout.as_ref(), stderr.as_ref()];
+        let mut fds: Vec<_> =
+            open.iter().flatten().map(|pipe| PollFd::new(*pipe, PollFlags::IN)).collect();
+        rustix::io::retry_on_intr(|| poll(&mut fds, None))?;
+        let mut ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        ready.reverse();
+        for (pipe, sink) in [(&mut stdout, &mut output.stdout), (&mut stderr, &mut output.stderr)] {
+            if pipe.is_none() || !ready.pop().unwrap_or(false) {
+                continue;
+            }
+            let count = pipe.as_mut().map_or(Ok(0), |pipe| pipe.read(&mut chunk))?;
+            sink.extend_from_slice(&chunk[..count]);
+            if count == 0 {
+                *pipe = None;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,328 @@
+//! Parent: container.json and facts about the host become a plan. Changes nothing.
+
+mod filesystem;
+pub(crate) mod process;
+mod resources;
+
+use std::ffi::{CString, OsString};
+use std::path::{Path, PathBuf};
+
+use nsinit_config::{Container, NamespaceEntry};
+use nsinit_namespaces::{IdMap, IdMaps, Kinds, Namespace, TimeOffsets};
+use nsinit_rootfs::Rootfs;
+use nsinit_security::{Sysctl, SysctlNamespace};
+use rustix::process::Signal;
+
+use crate::error::{Error, Result};
+use crate::handshake::Tag;
+use crate::host::Host;
+use crate::plan::{JoinedNamespace, Plan};
+use crate::step::Step;
+
+/// Everything that a plan is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The configuration.
+    pub container: &'a Container,
+    /// Facts about the host.
+    pub host: &'a Host,
+    /// The root filesystem.
+    pub rootfs: &'a Rootfs,
+    /// The container's directory: `container.json` and `pid` in it are covered where
+    /// they lie below the root filesystem, relative mount sources start there, and its
+    /// path names the cgroup by default.
+    pub directory: &'a Path,
+    /// `KEY=value` on top of the configuration's environment.
+    pub environment: &'a [String],
+}
+
+impl Plan {
+    /// The plan of a container whose directory is its root filesystem, for a program.
+    ///
+    /// Without arguments the configuration's `args` are the program.
+    ///
+    /// # Errors
+    ///
+    /// What can be known before anything is changed: see [`Error`].
+    pub fn new(
+        container: &Container,
+        host: &Host,
+        rootfs: &Rootfs,
+        args: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Result<Plan> {
+        let directory = rootfs.path().unwrap_or(Path::new("/"));
+        Plan::from_source(&Source { container, host, rootfs, directory, environment: &[] }, args)
+    }
+
+    /// As [`Plan::new`], with the container's directory apart from its root filesystem.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::new`].
+    pub fn from_source(
+        source: &Source<'_>,
+        args: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Result<Plan> {
+        let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+        let namespaces = Namespaces::of(source)?;
+        let container = source.container;
+        let terminal = container.tty.unwrap_or(source.host.terminal);
+        let identity = process::Identity::of(source, &namespaces)?;
+
+        let mut steps = arrive(&namespaces);
+        let (interfaces, network) = resources::network(source, &namespaces)?;
+        let furniture = filesystem::steps(source, &namespaces, terminal)?;
+        filesystem::interleave(&mut steps, furniture, network);
+        if terminal {
+            steps.push(Step::SendConsole);
+        }
+        name_host(container, &mut steps)?;
+        steps.extend(parameters(source, &namespaces)?);
+        if !interfaces.is_empty() {
+            steps.push(Step::Await(Tag::Proceed));
+        }
+        steps.push(Step::Report(Tag::Ready));
+
+        let mut last_steps = vec![Step::Await(Tag::Start)];
+        last_steps.extend(process::last_steps(source, &namespaces, &identity, terminal)?);
+        let program = process::program(
+            container,
+            source.host,
+            &identity.user,
+            source.environment,
+            terminal,
+            &args,
+        )?;
+        Ok(Plan {
+            namespaces: namespaces.cloned(),
+            joined: namespaces.joined.clone(),
+            id_maps: namespaces.id_maps.clone(),
+            cgroup: resources::cgroup(source, &namespaces, terminal)?,
+            interfaces,
+            terminal,
+            steps,
+            last_steps,
+            program,
+        })
+    }
+}
+
+/// For `map_err`: the configuration asks for what cannot be had here.
+pub(crate) fn refused(key: &str) -> impl FnOnce(nsinit_security::Error) -> Error {
+    move |error| Error::Container { key: key.into(), message: error.to_string(), hint: None, place: None }
+}
+
+/// An LSM that is asked for must be on: leaving it out is for the configuration to say.
+fn disabled(key: &str, asked: &str, error: &nsinit_security::Error) -> Error {
+    Error::Container {
+        key: key.into(),
+        message: format!("{asked:?} is asked for: {error}"),
+        hint: Some(format!("remove {key} to run without it")),
+        place: None,
+    }
+}
+
+fn refuse(key: &str, message: &str, hint: Option<&str>) -> Error {
+    Error::Container {
+        key: key.into(),
+        message: message.into(),
+        hint: hint.map(str::to_owned),
+        place: None,
+    }
+}
+
+/// Which namespaces are new, which are joined, and the id maps.
+pub(crate) struct Namespaces {
+    pub(crate) new: Kinds,
+    pub(crate) joined: Vec<JoinedNamespace>,
+    pub(crate) id_maps: Option<IdMaps>,
+    offsets: Option<TimeOffsets>,
+    cgroup_is_entered_by_child: bool,
+    death_signal: Option<Signal>,
+}
+
+/// All but `NEWUSER` of the 2014 format, and `NEWCGROUP`.
+const DEFAULT: Kinds = Kinds::MOUNT
+    .union(Kinds::UTS)
+    .union(Kinds::IPC)
+    .union(Kinds::PID)
+    .union(Kinds::NET)
+    .union(Kinds::CGROUP);
+
+impl Namespaces {
+    fn of(source: &Source<'_>) -> Result<Namespaces> {
+        let Source { container, host, .. } = *source;
+        let entries = container.namespaces.as_deref();
+        let mut new = match entries {
+            None => DEFAULT,
+            Some(entries) => {
+                entries.iter().filter(|entry| entry.path.is_none()).map(|entry| entry.kind).collect()
+            }
+        };
+        let mut joined: Vec<_> = entries.unwrap_or_default().iter().filter_map(joined).collect();
+        // A privileged caller keeps its capabilities over the others until they are joined;
+        // anybody else has them only inside of the user namespace.
+        joined.sort_by_key(|joined| (joined.kind == Namespace::User) == host.privileged);
+        let joins = |kind| joined.iter().any(|joined: &JoinedNamespace| joined.kind == kind);
+        for (kind, why) in [
+            (Namespace::Pid, "a process cannot move itself into an existing PID namespace"),
+            (Namespace::Mount, "set-up would change the mounts of whoever lives in it"),
+        ] {
+            if joins(kind) {
+                let message = format!("{kind} with a path is not supported: {why}");
+                return Err(refuse("namespaces", &message, None));
+            }
+        }
+        if !host.privileged && !joins(Namespace::User) {
+            new.insert(Kinds::USER);
+        }
+        let id_maps = match new.contains(Kinds::USER) {
+            true => Some(id_maps(source)?),
+            false => None,
+        };
+        let offsets = container.time_offsets.as_ref().map(|offsets| TimeOffsets {
+            monotonic: offsets.monotonic,
+            boottime: offsets.boottime,
+        });
+        Ok(Namespaces {
+            new,
+            joined,
+            id_maps,
+            offsets,
+            cgroup_is_entered_by_child: container.cgroups.is_some(),
+            death_signal: death_signal(container),
+        })
+    }
+
+    /// What clone makes: a cgroup namespace must be made after the cgroup was entered,
+    /// else it shows the caller's tree, and a time namespace with offsets takes them
+    /// only before anybody is in it.
+    fn cloned(&self) -> Kinds {
+        let late = match self.offsets {
+            Some(_) => Kinds::CGROUP | Kinds::TIME,
+            None => Kinds::CGROUP,
+        };
+        self.new - late
+    }
+
+    pub(crate) fn has(&self, kind: Kinds) -> bool {
+        self.new.contains(kind)
+    }
+
+    pub(crate) fn is_user(&self) -> bool {
+        self.id_maps.is_some() || self.joined.iter().any(|j| j.kind == Namespace::User)
+    }
+
+    pub(crate) fn death_signal(&self) -> Option<Signal> {
+        self.death_signal
+    }
+
+    pub(crate) fn may_set_groups(&self) -> bool {
+        !self.id_maps.as_ref().is_some_and(IdMaps::denies_setgroups)
+    }
+}
+
+fn joined(entry: &NamespaceEntry) -> Option<JoinedNamespace> {
+    Some(JoinedNamespace { kind: entry.kind, path: entry.path.clone()? })
+}
+
+fn death_signal(container: &Container) -> Option<Signal> {
+    match container.parent_death_signal {
+        None => Some(Signal::KILL),
+        Some(signal) => Signal::from_named_raw(signal.number()),
+    }
+}
+
+fn id_maps(source: &Source<'_>) -> Result<IdMaps> {
+    let Source { container, host, .. } = *source;
+    let given = |lines: &[nsinit_config::IdMapping]| -> Vec<IdMap> {
+        let map = |m: &nsinit_config::IdMapping| IdMap {
+            container_id: m.container_id,
+            host_id: m.host_id,
+            size: m.size,
+        };
+        lines.iter().map(map).collect()
+    };
+    if !container.uid_mappings.is_empty() || !container.gid_mappings.is_empty() {
+        let maps =
+            IdMaps { uids: given(&container.uid_mappings), gids: given(&container.gid_mappings) };
+        maps.validate().map_err(Error::Namespaces)?;
+        return Ok(maps);
+    }
+    match IdMaps::subordinate().map_err(Error::Namespaces)? {
+        Some(maps) => Ok(maps),
+        None if host.privileged => Err(refuse(
+            "namespaces",
+            "NEWUSER as root needs ids to map, and /etc/subuid has none for root",
+            Some("give uid_mappings and gid_mappings"),
+        )),
+        None => Ok(IdMaps::caller_as_root()),
+    }
+}
+
+/// The first steps: where init is, and who.
+fn arrive(namespaces: &Namespaces) -> Vec<Step> {
+    // Armed first: from here on nothing survives the launcher.
+    let mut steps = vec![Step::ParentDeathSignal(Some(Signal::KILL))];
+    if namespaces.id_maps.is_some() {
+        steps.push(Step::Await(Tag::Mapped));
+    }
+    // With a user namespace this must precede BecomeRoot: the kernel compares the ids
+    // of who opened the files. The cgroup namespace must follow it.
+    if namespaces.cgroup_is_entered_by_child {
+        steps.push(Step::EnterCgroup);
+    }
+    for (index, JoinedNamespace { kind, path }) in namespaces.joined.iter().enumerate() {
+        steps.push(Step::JoinNamespace { index, kind: *kind, path: path.clone() });
+    }
+    if namespaces.is_user() {
+        steps.push(Step::BecomeRoot { setgroups: namespaces.may_set_groups() });
+        // Becoming somebody else disarms the signal (prctl(2)).
+        steps.push(Step::ParentDeathSignal(Some(Signal::KILL)));
+    }
+    if namespaces.has(Kinds::CGROUP) {
+        steps.push(Step::Unshare(Kinds::CGROUP));
+    }
+    steps.push(Step::NewSession);
+    steps
+}
+
+fn name_host(container: &Container, steps: &mut Vec<Step>) -> Result<()> {
+    let name = |key: &str, value: &String| {
+        CString::new(value.as_str()).map_err(|_| refuse(key, "must not have a NUL byte", None))
+    };
+    if let Some(hostname) = &container.hostname {
+        steps.push(Step::Hostname(name("hostname", hostname)?));
+    }
+    if let Some(domainname) = &container.domainname {
+        steps.push(Step::Domainname(name("domainname", domainname)?));
+    }
+    Ok(())
+}
+
+/// Kernel parameters and clocks of the container's own namespaces.
+fn parameters(source: &Source<'_>, namespaces: &Namespaces) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    for (key, value) in &source.container.sysctl {
+        let path = format!("sysctl[{key:?}]");
+        let sysctl = Sysctl::new(key, value).map_err(refused(&path))?;
+        let needs = match sysctl.namespace() {
+            SysctlNamespace::Ipc => Namespace::Ipc,
+            SysctlNamespace::Net => Namespace::Net,
+            SysctlNamespace::Uts => Namespace::Uts,
+            SysctlNamespace::User => Namespace::User,
+        };
+        if !namespaces.has(Kinds::from(needs)) {
+            let message = format!("needs {needs} in \"namespaces\": it would change the host");
+            return Err(refuse(&path, &message, None));
+        }
+        steps.push(Step::Sysctl(sysctl));
+    }
+    steps.extend(namespaces.offsets.clone().map(Step::TimeOffsets));
+    Ok(steps)
+}
+
+/// A path of the configuration: relative ones start at the container's directory.
+pub(crate) fn from_directory(directory: &Path, path: &Path) -> PathBuf {
+    directory.join(path)
+}

@@ -1,0 +1,147 @@
+//! Both ends: what will happen, as data.
+//!
+//! A plan is made by the launcher (lower.rs), printed by `nsinit plan`, walked by
+//! init. Making one changes nothing.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use nsinit_cgroups::Limits;
+use nsinit_namespaces::{IdMap, IdMaps, Kinds, Namespace};
+use nsinit_network::Interface;
+
+use crate::program::Program;
+use crate::step::Step;
+
+/// A namespace that exists already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinedNamespace {
+    /// Its kind.
+    pub kind: Namespace,
+    /// A file of it, such as `/run/netns/x`.
+    pub path: PathBuf,
+}
+
+/// The container's cgroup.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CgroupPlan {
+    /// Its path: from the hierarchy's root for root, below the delegated one for others.
+    pub path: String,
+    /// What it limits.
+    pub limits: Limits,
+}
+
+/// What a launch will do.
+#[derive(Debug)]
+pub struct Plan {
+    /// Made by clone, all at once.
+    pub namespaces: Kinds,
+    /// Joined by init.
+    pub joined: Vec<JoinedNamespace>,
+    /// Written by the launcher.
+    pub id_maps: Option<IdMaps>,
+    /// Made by the launcher.
+    pub cgroup: Option<CgroupPlan>,
+    /// Connected by the launcher.
+    pub interfaces: Vec<Interface>,
+    /// Whether the program gets a terminal of its own.
+    pub terminal: bool,
+    /// Done by init, in this order.
+    pub steps: Vec<Step>,
+    /// Done by init after Start: what must be closest to execve.
+    pub last_steps: Vec<Step>,
+    /// What execve starts.
+    pub program: Program,
+}
+
+impl Plan {
+    /// All steps, in their order.
+    pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().chain(&self.last_steps)
+    }
+
+    /// How many steps there are.
+    pub(crate) fn step_count(&self) -> u32 {
+        (self.steps.len() + self.last_steps.len()) as u32
+    }
+
+    /// A step by its number; None for the program itself.
+    pub(crate) fn step(&self, index: u32) -> Option<&Step> {
+        self.all_steps().nth(index as usize)
+    }
+
+    /// The steps in words, in their order.
+    pub fn steps(&self) -> impl Iterator<Item = String> {
+        self.all_steps().map(Step::to_string)
+    }
+}
+
+/// What `nsinit plan` prints.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "launcher")?;
+        if let Some(cgroup) = &self.cgroup {
+            writeln!(f, "  make cgroup {}", cgroup.path)?;
+            for line in limit_lines(&cgroup.limits) {
+                writeln!(f, "    {line}")?;
+            }
+        }
+        writeln!(f, "  clone into new {}", self.namespaces)?;
+        if let Some(maps) = &self.id_maps {
+            for (name, lines) in [("uid", &maps.uids), ("gid", &maps.gids)] {
+                writeln!(f, "  map {name} {}", map_words(lines))?;
+            }
+        }
+        for interface in &self.interfaces {
+            writeln!(f, "  connect {interface}")?;
+        }
+        writeln!(f, "init")?;
+        for (index, step) in self.all_steps().enumerate() {
+            writeln!(f, "  {:3}  {step}", index + 1)?;
+        }
+        writeln!(f, "program")?;
+        writeln!(f, "  {}", self.program)?;
+        for entry in self.program.environment() {
+            writeln!(f, "    {}", entry.to_string_lossy().escape_debug())?;
+        }
+        Ok(())
+    }
+}
+
+fn map_words(lines: &[IdMap]) -> String {
+    let words = lines.iter().map(|line| match line.size {
+        1 => format!("{} to {}", line.container_id, line.host_id),
+        size => format!("{} to {} ({size})", line.container_id, line.host_id),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn limit_lines(limits: &Limits) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut say = |name: &str, value: Option<String>| {
+        lines.extend(value.map(|value| format!("{name} {value}")));
+    };
+    let number = |value: Option<u64>| value.map(|value| value.to_string());
+    say("memory", number(limits.memory));
+    say("memory reservation", number(limits.memory_reservation));
+    say("memory high", number(limits.memory_high));
+    say("memory and swap", limits.memory_swap.map(|swap| match swap {
+        nsinit_cgroups::Swap::Total(bytes) => bytes.to_string(),
+        nsinit_cgroups::Swap::Unlimited => "unlimited".into(),
+    }));
+    say("cpu shares", number(limits.cpu_shares));
+    say("cpu quota", limits.cpu_quota.map(|quota| quota.to_string()));
+    say("cpu period", number(limits.cpu_period));
+    say("cpuset cpus", limits.cpuset_cpus.clone());
+    say("cpuset mems", limits.cpuset_mems.clone());
+    say("pids", number(limits.pids));
+    say("oom group", limits.oom_group.map(|on| on.to_string()));
+    for (file, value) in &limits.unified {
+        say(file, Some(value.clone()));
+    }
+    if let Some(rules) = &limits.devices {
+        let rules = rules.iter().map(ToString::to_string).collect::<Vec<_>>();
+        say("devices", Some(rules.join(", ")));
+    }
+    lines
+}

@@ -1,0 +1,289 @@
+//! Child: the system calls that rustix lacks, behind safe signatures.
+//!
+//! Nothing here allocates after construction.
+
+use std::ffi::{CStr, CString};
+use std::sync::atomic::AtomicU64;
+
+use libc::{c_char, c_int, c_void};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+
+fn errno() -> Errno {
+    Errno::from_raw_os_error(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+}
+
+fn check(result: c_int) -> Result<c_int, Errno> {
+    if result < 0 { Err(errno()) } else { Ok(result) }
+}
+
+/// Strings, and the NULL-terminated array of pointers to them that execve wants.
+#[derive(Debug)]
+pub(crate) struct CArray {
+    strings: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+impl CArray {
+    pub(crate) fn new(strings: Vec<CString>) -> CArray {
+        let pointers = strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect();
+        CArray { strings, pointers }
+    }
+
+    pub(crate) fn strings(&self) -> &[CString] {
+        &self.strings
+    }
+}
+
+impl Clone for CArray {
+    fn clone(&self) -> CArray {
+        CArray::new(self.strings.clone())
+    }
+}
+
+// SAFETY: the pointers lead into `strings`, which the value owns and never changes.
+unsafe impl Send for CArray {}
+// SAFETY: as for Send; there is no interior mutability.
+unsafe impl Sync for CArray {}
+
+/// execve(2); returns only when it failed.
+pub(crate) fn execve(path: &CStr, argv: &CArray, envp: &CArray) -> Errno {
+    // SAFETY: all three are NUL-terminated strings or NULL-terminated arrays of
+    // such strings, alive during the call.
+    unsafe { libc::execve(path.as_ptr(), argv.pointers.as_ptr(), envp.pointers.as_ptr()) };
+    errno()
+}
+
+/// Ends this process without running exit handlers of the launcher's copy.
+pub(crate) fn exit_immediately(code: i32) -> ! {
+    // SAFETY: _exit has no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+/// Gives every signal its default disposition, and unblocks all.
+///
+/// execve keeps ignored signals and the mask (signal(7)); the program is to
+/// start with neither the launcher's nor its caller's.
+pub(crate) fn reset_signals() -> Result<(), Errno> {
+    // SAFETY: a sigaction of zeroes is SIG_DFL with no flags and an empty mask.
+    let default: libc::sigaction = unsafe { std::mem::zeroed() };
+    for signal in 1..=64 {
+        // The two that cannot be changed, and the two that the C library keeps for itself,
+        // answer EINVAL.
+        // SAFETY: `default` is a valid sigaction; the old action is not asked for.
+        unsafe { libc::sigaction(signal, &default, std::ptr::null_mut()) };
+    }
+    set_mask(libc::SIG_SETMASK, Mask::Empty)
+}
+
+/// Which signals [`block_all`] and [`reset_signals`] talk about.
+#[derive(Clone, Copy)]
+enum Mask {
+    Empty,
+    Full,
+}
+
+fn set_mask(how: c_int, mask: Mask) -> Result<(), Errno> {
+    // The kernel's mask is 64 bits; the raw call is used because the C library
+    // keeps two signals out of reach.
+    let bits: u64 = match mask {
+        Mask::Empty => 0,
+        Mask::Full => !0,
+    };
+    // SAFETY: `bits` is a mask of the size that is passed.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            how,
+            &raw const bits,
+            std::ptr::null_mut::<c_void>(),
+            size_of::<u64>(),
+        )
+    };
+    check(result as c_int).map(drop)
+}
+
+/// Blocks every signal that can be blocked, for [`wait_for_signal`].
+pub(crate) fn block_all() -> Result<(), Errno> {
+    set_mask(libc::SIG_SETMASK, Mask::Full)
+}
+
+/// Waits for any signal: its number.
+pub(crate) fn wait_for_signal() -> Result<c_int, Errno> {
+    let all: u64 = !0;
+    loop {
+        // SAFETY: `all` is a mask of the size that is passed; no details and no time-out are asked.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigtimedwait,
+                &raw const all,
+                std::ptr::null_mut::<c_void>(),
+                std::ptr::null::<c_void>(),
+                size_of::<u64>(),
+            )
+        };
+        match check(result as c_int) {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// kill(2) with any signal number, real-time ones included.
+pub(crate) fn kill(pid: rustix::process::Pid, signal: c_int) -> Result<(), Errno> {
+    // SAFETY: kill has no memory preconditions.
+    check(unsafe { libc::kill(pid.as_raw_nonzero().get(), signal) }).map(drop)
+}
+
+/// A copy of init, `None` in the copy. Only for a process between clone and execve.
+pub(crate) fn fork() -> Result<Option<rustix::process::Pid>, Errno> {
+    // SAFETY: init only makes system calls on prepared data, and so do its copies.
+    unsafe { nsinit_namespaces::fork_in_child() }
+}
+
+/// A copy of init that is its sibling, `None` in the copy; else its pidfd.
+pub(crate) fn fork_sibling() -> Result<Option<OwnedFd>, Errno> {
+    // SAFETY: as for `fork`.
+    unsafe { nsinit_namespaces::fork_sibling_in_child() }
+}
+
+/// A child that ended, as init sees it.
+pub(crate) struct Ended {
+    pub(crate) pid: i32,
+    /// The exit code, or 128 + the signal.
+    pub(crate) code: i32,
+}
+
+/// Reaps one child that has ended, if there is one.
+pub(crate) fn reap() -> Option<Ended> {
+    let mut status: c_int = 0;
+    // SAFETY: `status` is a valid place for the result.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    if pid <= 0 {
+        return None;
+    }
+    let code = if libc::WIFSIGNALED(status) {
+        128 + libc::WTERMSIG(status)
+    } else {
+        libc::WEXITSTATUS(status)
+    };
+    Some(Ended { pid, code })
+}
+
+/// Moves `keep` to descriptor 3 and closes everything above it (close_range(2)).
+///
+/// Descriptors that are only close-on-exec could still be named by the program's
+/// path or by an interpreter (`/proc/self/fd/7`, CVE-2024-21626).
+pub(crate) fn close_all_but(keep: BorrowedFd<'_>) -> Result<(), Errno> {
+    if keep.as_raw_fd() != 3 {
+        // SAFETY: dup3 replaces descriptor 3, which nobody uses any more; the new one
+        // belongs to no `OwnedFd`.
+        check(unsafe { libc::dup3(keep.as_raw_fd(), 3, libc::O_CLOEXEC) })?;
+    }
+    close_from(4)
+}
+
+/// Closes every descriptor from `first` on.
+pub(crate) fn close_from(first: u32) -> Result<(), Errno> {
+    // SAFETY: nothing in this process uses the descriptors any more: it is about to
+    // call execve or lives on as init without any.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    check(result as c_int).map(drop)
+}
+
+/// Makes `fd` the descriptor `target` (0, 1 or 2), not close-on-exec.
+pub(crate) fn make_stdio(fd: BorrowedFd<'_>, target: c_int) -> Result<(), Errno> {
+    // SAFETY: dup2 has no memory preconditions; 0, 1 and 2 are never owned here.
+    check(unsafe { libc::dup2(fd.as_raw_fd(), target) })?;
+    // dup2 of a descriptor onto itself keeps its close-on-exec flag.
+    // SAFETY: fcntl with F_SETFD has no memory preconditions.
+    check(unsafe { libc::fcntl(target, libc::F_SETFD, 0) }).map(drop)
+}
+
+/// Makes the terminal on standard input the controlling terminal of this session.
+pub(crate) fn set_controlling_terminal() -> Result<(), Errno> {
+    // SAFETY: TIOCSCTTY takes an integer.
+    check(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) }).map(drop)
+}
+
+/// Words in memory that stays shared across clone.
+#[derive(Debug)]
+pub(crate) struct SharedMemory {
+    start: *mut c_void,
+    words: usize,
+}
+
+impl SharedMemory {
+    pub(crate) fn new(words: usize) -> Result<SharedMemory, Errno> {
+        use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+        let words = words.max(1);
+        let length = words * size_of::<u64>();
+        // SAFETY: a new anonymous mapping at a place of the kernel's choice.
+        let start = unsafe {
+            mmap_anonymous(
+                std::ptr::null_mut(),
+                length,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+            )
+        }?;
+        Ok(SharedMemory { start, words })
+    }
+
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping is that long, page-aligned, zeroed by the kernel, and
+        // lives as long as `self`; both processes only access it atomically.
+        unsafe { std::slice::from_raw_parts(self.start.cast::<AtomicU64>(), self.words) }
+    }
+}
+
+impl Drop for SharedMemory {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `new`, and `words` borrows from `self`.
+        let unmapped = unsafe { rustix::mm::munmap(self.start, self.words * size_of::<u64>()) };
+        debug_assert!(unmapped.is_ok());
+    }
+}
+
+// SAFETY: access goes through atomics only.
+unsafe impl Send for SharedMemory {}
+// SAFETY: access goes through atomics only.
+unsafe impl Sync for SharedMemory {}
+
+/// execveat(2) of an open file; returns only when it failed.
+pub(crate) fn execveat(file: BorrowedFd<'_>, argv: &CArray, envp: &CArray) -> Errno {
+    // SAFETY: as for `execve`; the path is empty, so that `file` is executed.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            argv.pointers.as_ptr(),
+            envp.pointers.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    errno()
+}
+
+/// mount_setattr(2): that mount becomes read-only.
+pub(crate) fn make_mount_read_only(mount: BorrowedFd<'_>) -> Result<(), Errno> {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    // SAFETY: `attributes` is a valid structure of the size that is passed.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    check(result as c_int).map(drop)
+}

@@ -1,0 +1,82 @@
+//! container.json becomes a plan: one fixture for each feature, no privileges.
+//!
+//! `tests/fixtures/NAME.json` is lowered for the host that [`host`] describes, and the
+//! printed plan is compared with `NAME.plan`. With `NSINIT_BLESS=1` the plans are
+//! written instead; read the difference before you commit it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nsinit::config::{ConfigFile, RootfsSource};
+use nsinit::rootfs::{CgroupMode, Facts, TmpfsRoot};
+use nsinit::security::CapabilitySet;
+use nsinit::{HardLimits, Host, Plan, Rootfs, Source};
+
+/// A host whose facts do not depend on where the test runs.
+fn host() -> Host {
+    let mut host = Host::probe().unwrap();
+    (host.uid, host.gid, host.privileged) = (0, 0, true);
+    host.bounding = CapabilitySet::ALL;
+    (host.terminal, host.term) = (false, Some("xterm".into()));
+    host.ipv6 = true;
+    host.rootfs = Facts {
+        can_mknod: true,
+        mount_setattr: true,
+        openat2: true,
+        cgroup: CgroupMode::Unified,
+        ..Facts::probe()
+    };
+    host.hard_limits = HardLimits { nofile: Some(4096), core: None };
+    host.own_executable = None;
+    host
+}
+
+/// A directory that can be a root filesystem and a mount source.
+fn image() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/image")
+}
+
+fn printed_plan(fixture: &Path) -> String {
+    let container = ConfigFile::open(fixture).unwrap().parse().unwrap();
+    let rootfs = match &container.rootfs {
+        Some(RootfsSource::Tmpfs(_)) => Rootfs::tmpfs(TmpfsRoot::default()),
+        _ => Rootfs::open(image()).unwrap(),
+    };
+    let source = Source {
+        container: &container,
+        host: &host(),
+        rootfs: &rootfs,
+        directory: &image(),
+        environment: &[],
+    };
+    match Plan::from_source(&source, ["true"]) {
+        Ok(plan) => plan.to_string().replace(image().to_str().unwrap(), "IMAGE"),
+        Err(error) => format!("error: {error}\n"),
+    }
+}
+
+#[test]
+fn every_fixture_lowers_to_its_plan() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut seen = 0;
+    for entry in fs::read_dir(&fixtures).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let (plan, expected) = (printed_plan(&path), path.with_extension("plan"));
+        if std::env::var_os("NSINIT_BLESS").is_some() {
+            fs::write(&expected, &plan).unwrap();
+        }
+        let expected = fs::read_to_string(&expected).unwrap_or_default();
+        assert_eq!(plan, expected, "{}", path.display());
+        seen += 1;
+    }
+    assert!(seen >= 15, "only {seen} fixtures were found");
+}
+
+#[test]
+fn equal_inputs_give_equal_plans() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/minimal.json");
+    assert_eq!(printed_plan(&fixture), printed_plan(&fixture));
+}

@@ -1,0 +1,96 @@
+//! Child: the root filesystem becomes `/`, and the host is gone.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags};
+use rustix::process::{chdir, chroot, fchdir, pivot_root};
+
+use crate::mountinfo::{Ids, Lines, mount_id, unescape};
+use crate::{Child, Pivot};
+
+impl Pivot {
+    /// Afterwards the table holds the detached procfs and the console, no directory.
+    pub(crate) fn apply(self, child: &mut Child) -> Result<(), Errno> {
+        match self {
+            Pivot::PivotRoot => swap(child.root()?)?,
+            Pivot::MoveMount => shut_in(child)?,
+        }
+        chdir(c"/")?;
+        (child.root, child.dev, child.scratch, child.null) = (None, None, None, None);
+        if let Some(umask) = child.umask.take() {
+            rustix::process::umask(umask);
+        }
+        Ok(())
+    }
+}
+
+/// `pivot_root(".", ".")` stacks the old root over the new one (pivot_root(2),
+/// Notes), so that no directory of the image has to hold it; then it is detached.
+fn swap(root: BorrowedFd<'_>) -> Result<(), Errno> {
+    fchdir(root)?;
+    pivot_root(c".", c".")?;
+    rustix::mount::unmount(c".", UnmountFlags::DETACH)
+}
+
+/// The root already stands over `/`, as after `MS_MOVE`: leaving the chroot by `..`
+/// leads back to it. Below it only the ramdisk itself remains, for a full procfs or
+/// sysfs down there would be another way to the host.
+fn shut_in(child: &Child) -> Result<(), Errno> {
+    let root = child.root()?;
+    let proc = child.proc().ok_or(Errno::BADF)?;
+    detach_host(proc, root)?;
+    fchdir(root)?;
+    chroot(c".")
+}
+
+/// Detaches what is mounted on the host's root; what the kernel has locked (in a
+/// user namespace) and is a procfs or sysfs gets an empty tmpfs over it.
+fn detach_host(proc: BorrowedFd<'_>, root: BorrowedFd<'_>) -> Result<(), Errno> {
+    let container = Ids::below(proc, mount_id(root)?)?;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let host = mount_id(rustix::fs::openat(CWD, c"/", flags, Mode::empty())?.as_fd())?;
+    let mut locked = Ids::new();
+    let mut path = [0; libc::PATH_MAX as usize];
+    while let Some(next) = next_of_host(proc, host, [&container, &locked], &mut path)? {
+        let point = CStr::from_bytes_until_nul(&path).map_err(|_| Errno::INVAL)?;
+        match rustix::mount::unmount(point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+            Ok(()) => continue,
+            Err(Errno::INVAL | Errno::PERM) => locked.insert(next.id)?,
+            Err(errno) => return Err(errno),
+        }
+        if next.reveals {
+            let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+            rustix::mount::mount(c"tmpfs", point, c"tmpfs", flags, c"nr_inodes=2")?;
+        }
+    }
+    Ok(())
+}
+
+struct Next {
+    id: u64,
+    /// It is a procfs or a sysfs.
+    reveals: bool,
+}
+
+/// Finds a mount of the host that is still to be dealt with; its path goes to `path`.
+/// Mounts at `/` are the host's root and the stack over it.
+fn next_of_host(
+    proc: BorrowedFd<'_>,
+    host: u64,
+    passed: [&Ids; 2],
+    path: &mut [u8],
+) -> Result<Option<Next>, Errno> {
+    let mut lines = Lines::open(proc)?;
+    while let Some(entry) = lines.next()? {
+        let reveals = entry.filesystem == b"proc" || entry.filesystem == b"sysfs";
+        let concerns = entry.point != b"/" && (entry.parent == host || reveals);
+        if concerns && passed.iter().all(|ids| !ids.contains(entry.id)) {
+            unescape(entry.point, path).ok_or(Errno::NAMETOOLONG)?;
+            return Ok(Some(Next { id: entry.id, reveals }));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,244 @@
+//! Parent: furniture → steps. Every choice between two ways is made here, from the
+//! facts; the child has no fallback.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::child::{Kernel, MountSetattr, Openat2};
+use crate::console::Console;
+use crate::examine;
+use crate::filesystem::{Parameter, Role};
+use crate::identity::FileId;
+use crate::mask::{Cover, Mask, ReadOnlyPath, Scratch, ScratchFile};
+use crate::mount::{Filesystem, Kind};
+use crate::node::DevLinks;
+use crate::procfs::OpenProcfs;
+use crate::root::{AttachRoot, DirectoryRoot, Isolate, Seal, TmpfsParameters};
+use crate::rootfs::Origin;
+use crate::site::Site;
+use crate::{CgroupMode, Error, Facts, Furniture, Mount, Rootfs, Step};
+use crate::{lower, nodes};
+
+/// What is being planned, in the order in which it will stand there.
+pub(crate) struct Planner<'a> {
+    pub(crate) site: Site<'a>,
+    pub(crate) facts: &'a Facts,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) files: Vec<ScratchFile>,
+}
+
+/// Whether `/dev` is there without having been listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dev {
+    Always,
+    IfListed,
+}
+
+pub(crate) fn steps(
+    root: &Rootfs,
+    furniture: &Furniture,
+    dev: Dev,
+) -> Result<Vec<Step>, Error> {
+    let facts = &furniture.facts;
+    let mut planner =
+        Planner { site: Site::new(root), facts, steps: Vec::new(), files: Vec::new() };
+    for mount in in_place(root, &furniture.mounts, dev)? {
+        planner.mount(&mount, furniture)?;
+    }
+    planner.masks(furniture)?;
+    planner.covers(root, furniture)?;
+    if furniture.console {
+        if !planner.site.holds("dev/pts") || planner.site.holds("dev/console") {
+            let reason = "a console needs the devpts on /dev/pts and nothing else in its place";
+            return Err(Error::device("/dev/console", reason));
+        }
+        planner.steps.push(Step::Console(Console));
+    }
+    if furniture.read_only_root {
+        planner.steps.push(Step::Seal(Seal { at: None }));
+    }
+    planner.steps.push(Step::Pivot(furniture.pivot));
+    planner.finish(root, furniture)
+}
+
+/// The mounts that there will be: later ones in the place of earlier ones on the
+/// same destination, and always one on `/dev`.
+fn in_place(root: &Rootfs, given: &[Mount], dev: Dev) -> Result<Vec<Mount>, Error> {
+    let slash_dev = Path::new("dev");
+    let mut site = Site::new(root);
+    if dev == Dev::Always {
+        site.plan(slash_dev); // what the image has below its /dev will not be seen
+    }
+    let mut mounts: Vec<(PathBuf, Mount)> = Vec::new();
+    for mount in given {
+        let at = site.destination_of(mount)?;
+        if !matches!(mount.kind, Kind::Symlink { .. }) {
+            site.plan(&at);
+        }
+        match mounts.iter_mut().find(|(earlier, _)| *earlier == at) {
+            Some(earlier) => *earlier = (at, mount.clone()),
+            None => mounts.push((at, mount.clone())),
+        }
+    }
+    if dev == Dev::Always && mounts.iter().all(|(at, _)| at != slash_dev) {
+        let after_proc = mounts.iter().position(|(at, _)| at == Path::new("proc"));
+        mounts.insert(after_proc.map_or(0, |proc| proc + 1), (slash_dev.into(), Mount::dev()));
+    }
+    Ok(mounts.into_iter().map(|(_, mount)| mount).collect())
+}
+
+impl Planner<'_> {
+    fn mount(&mut self, mount: &Mount, furniture: &Furniture) -> Result<(), Error> {
+        match &mount.kind {
+            Kind::Filesystem(filesystem) => {
+                self.filesystem(mount, *filesystem)?;
+                let dev = |step: &Step| matches!(step, Step::Mount(made) if made.role == Role::Dev);
+                if self.steps.last().is_some_and(dev) {
+                    nodes::plan(self, &furniture.devices)?;
+                    self.steps.push(Step::DevLinks(DevLinks));
+                }
+                Ok(())
+            }
+            Kind::Bind { source } => self.bind(mount, source),
+            Kind::File { content, mode } => self.file(mount, content, *mode),
+            Kind::Symlink { target } => self.link(mount, target),
+        }
+    }
+
+    /// Where the kernel refuses a new instance in a user namespace the host's is
+    /// bound; where there is nothing of the container's own to show, nothing is.
+    fn filesystem(&mut self, mount: &Mount, filesystem: Filesystem) -> Result<(), Error> {
+        let (user, new) = (self.facts.user_namespace, self.facts.new);
+        match filesystem {
+            Filesystem::Proc if user && !new.pid => self.bind_of_host(mount, "/proc"),
+            Filesystem::Sysfs if user && !new.net => self.bind_of_host(mount, "/sys"),
+            Filesystem::Mqueue if !new.ipc => Ok(()),
+            Filesystem::Cgroup if !new.cgroup => Ok(()),
+            Filesystem::Cgroup => match &self.facts.cgroup {
+                CgroupMode::None => Ok(()),
+                CgroupMode::Unified => lower::filesystem(self, mount, filesystem),
+                CgroupMode::Legacy(hierarchies) => {
+                    lower::legacy_cgroups(self, mount, hierarchies)
+                }
+            },
+            _ => lower::filesystem(self, mount, filesystem),
+        }
+    }
+
+    fn masks(&mut self, furniture: &Furniture) -> Result<(), Error> {
+        for path in &furniture.masked {
+            let at = self.site.existing(path)?;
+            self.steps.push(Step::Mask(Mask { at }));
+        }
+        if self.facts.user_namespace && !self.facts.new.net && !self.site.holds("sys/fs/cgroup") {
+            // The host's /sys is bound: the caller's own cgroups would be writable.
+            let at = self.site.existing(Path::new("/sys/fs/cgroup"))?;
+            self.steps.push(Step::Mask(Mask { at }));
+        }
+        for path in &furniture.read_only {
+            let at = self.site.existing(path)?;
+            self.steps.push(Step::ReadOnly(ReadOnlyPath { at }));
+        }
+        Ok(())
+    }
+
+    fn covers(&mut self, root: &Rootfs, furniture: &Furniture) -> Result<(), Error> {
+        for file in &furniture.covered {
+            if let Some(below) = below_root(root, file)? {
+                let at = crate::place::Place::new(&examine::absolute(&below), &below)?;
+                self.steps.push(Step::Cover(Cover { at }));
+            }
+        }
+        Ok(())
+    }
+
+    /// The steps that come first need to know the others.
+    fn finish(self, root: &Rootfs, furniture: &Furniture) -> Result<Vec<Step>, Error> {
+        let Facts { user_namespace, new, openat2, mount_setattr, .. } = *self.facts;
+        let kernel = Kernel {
+            openat2: if openat2 { Openat2::Present } else { Openat2::Missing },
+            mount_setattr: match mount_setattr {
+                true => MountSetattr::Present,
+                false => MountSetattr::Missing,
+            },
+        };
+        let procfs = match user_namespace && !new.pid {
+            true => OpenProcfs::OfHost,
+            false => OpenProcfs::New,
+        };
+        let mut steps = vec![Step::Isolate(Isolate { kernel }), Step::Procfs(procfs)];
+        let copies = |step: &Step| matches!(step, Step::Mask(_) | Step::Cover(_) | Step::File(_));
+        if self.steps.iter().any(copies) {
+            steps.push(Step::Scratch(scratch(self.files)?));
+        }
+        steps.push(Step::Root(attach(root, furniture)?));
+        steps.extend(self.steps);
+        Ok(steps)
+    }
+}
+
+fn attach(root: &Rootfs, furniture: &Furniture) -> Result<AttachRoot, Error> {
+    Ok(match &root.origin {
+        Origin::Directory { path, id, .. } => AttachRoot::Directory {
+            path: DirectoryRoot {
+                path: examine::c_string(path)?,
+                id: *id,
+                read_only: furniture.read_only_root,
+            },
+        },
+        Origin::Tmpfs(limits) => {
+            let (size, inodes) = (limits.size, limits.inodes);
+            AttachRoot::Tmpfs {
+                parameters: TmpfsParameters(vec![
+                    parameter(c"size", size)?,
+                    parameter(c"nr_inodes", inodes)?,
+                    Parameter { key: c"mode".into(), value: Some(c"755".into()) },
+                ]),
+            }
+        }
+    })
+}
+
+fn scratch(files: Vec<ScratchFile>) -> Result<Scratch, Error> {
+    let page = rustix::param::page_size() as u64;
+    let pages: u64 = files.iter().map(|file| (file.content.len() as u64).div_ceil(page)).sum();
+    let parameters = vec![
+        parameter(c"size", (pages + 4) * page)?,
+        parameter(c"nr_inodes", files.len() as u64 + 4)?,
+        Parameter { key: c"mode".into(), value: Some(c"755".into()) },
+    ];
+    Ok(Scratch { parameters, files })
+}
+
+fn parameter(key: &std::ffi::CStr, number: u64) -> Result<Parameter, Error> {
+    let value = CString::new(number.to_string());
+    let value = value.map_err(|_| Error::path("/", "number holds a NUL byte"))?;
+    Ok(Parameter { key: key.into(), value: Some(value) })
+}
+
+/// Where a file of the host lies below the root directory, whatever path leads to
+/// it: the directories above it are compared by device and inode.
+fn below_root(root: &Rootfs, file: &Path) -> Result<Option<PathBuf>, Error> {
+    let Origin::Directory { id, .. } = &root.origin else { return Ok(None) };
+    if let Ok(target) = file.read_link() {
+        return Err(Error::SymbolicLink { path: file.into(), role: "file", target });
+    }
+    let Some(name) = file.file_name() else {
+        return Err(Error::path(file, "path does not name a file"));
+    };
+    let directory = match file.parent() {
+        Some(parent) if parent.as_os_str().as_bytes().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    };
+    let real = directory.canonicalize().map_err(|source| Error::io(directory, source))?;
+    for above in real.ancestors() {
+        let stat = rustix::fs::stat(above).map_err(|errno| Error::io(above, errno))?;
+        if FileId::from(&stat) == *id {
+            let below = real.strip_prefix(above).unwrap_or(Path::new(""));
+            return Ok(Some(below.join(name)));
+        }
+    }
+    Ok(None)
+}

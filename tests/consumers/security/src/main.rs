@@ -1,0 +1,35 @@
+//! `id` without most of what it could do; and no label without asking the kernel first.
+
+use std::os::unix::process::CommandExt;
+
+use nsinit_security::{Capability, CapabilitySet, Confinement, Error, Lsm};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let lsm = Lsm::init()?; // before any mount namespace is set up
+    let label = match lsm.selinux() {
+        Ok(selinux) => Some(selinux.exec_label("system_u:system_r:container_t:s0:c1,c2")?),
+        Err(Error::Disabled { asked, .. }) => {
+            println!("no SELinux for {asked}");
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let keep = CapabilitySet::CONTAINER - Capability::Setfcap;
+    let lock = Confinement {
+        // What the caller does not have it cannot leave to the program.
+        capabilities: Some(keep & CapabilitySet::permitted_of_caller()?),
+        label,
+        no_new_privileges: true,
+        ..Confinement::NONE
+    }
+    .prepare()?;
+    let mut cmd = std::process::Command::new("grep");
+    cmd.args(["-E", "^(CapEff|NoNewPrivs)", "/proc/self/status"]);
+    // SAFETY: `apply` makes system calls and nothing else.
+    unsafe { cmd.pre_exec(move || Ok(lock.apply()?)) }; // one capset, read back
+    let output = cmd.output()?;
+    let text = String::from_utf8(output.stdout)?;
+    print!("{text}");
+    assert!(output.status.success() && text.contains("NoNewPrivs:\t1"), "{text}");
+    Ok(())
+}

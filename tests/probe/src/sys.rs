@@ -1,0 +1,275 @@
+//! System calls that rustix lacks or marks unsafe.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::mem::{MaybeUninit, size_of, zeroed};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ptr::{null, null_mut};
+
+use rustix::thread::UnshareFlags;
+
+/// Where the C library enters. Rust's own start would ignore SIGPIPE, catch
+/// SIGSEGV and open missing descriptors before the facts about them are read.
+#[unsafe(no_mangle)]
+extern "C" fn main(count: libc::c_int, arguments: *const *const libc::c_char) -> libc::c_int {
+    let count = usize::try_from(count).unwrap_or(0);
+    // SAFETY: the C library passes an array of that many C strings.
+    let arguments = unsafe { std::slice::from_raw_parts(arguments, count) };
+    // SAFETY: each of them is a C string for the program's whole life.
+    let text = |pointer: &*const libc::c_char| unsafe { CStr::from_ptr(*pointer) };
+    let words: Vec<String> =
+        arguments.iter().skip(1).map(|word| text(word).to_string_lossy().into_owned()).collect();
+    crate::run(&words)
+}
+
+/// `-1` as the error of the call.
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Ends at once, with any status byte.
+pub(crate) fn exit(code: i32) -> ! {
+    drop(io::Write::flush(&mut io::stdout()));
+    // SAFETY: ends the process, whose only thread this is.
+    unsafe { libc::_exit(code) }
+}
+
+/// kill(2); pid 0 is this process.
+pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    let pid = if pid == 0 { i32::try_from(std::process::id()).unwrap_or(0) } else { pid };
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::kill(pid, signal) }.into()).map(drop)
+}
+
+/// Calls `handler` at every such signal; it may only store to an atomic.
+pub(crate) fn handle(signal: i32, handler: extern "C" fn(libc::c_int)) -> io::Result<()> {
+    // SAFETY: the handler is a function for the program's whole life.
+    let before = unsafe { libc::signal(signal, handler as *const () as libc::sighandler_t) };
+    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+pub(crate) fn ignore(signal: i32) -> io::Result<()> {
+    // SAFETY: SIG_IGN is a disposition.
+    let before = unsafe { libc::signal(signal, libc::SIG_IGN) };
+    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+pub(crate) fn block_all() -> io::Result<()> {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: fills the set.
+    unsafe { libc::sigfillset(set.as_mut_ptr()) };
+    // SAFETY: the set was filled above; the old mask is not asked for.
+    check(unsafe { libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), null_mut()) }.into()).map(drop)
+}
+
+/// A signal that is blocked, so that it can be waited for.
+pub(crate) struct Awaited(libc::sigset_t);
+
+impl Awaited {
+    pub(crate) fn block(signal: i32) -> io::Result<Awaited> {
+        // SAFETY: a signal set of zeroes is the empty set.
+        let mut set: libc::sigset_t = unsafe { zeroed() };
+        // SAFETY: the set is initialised.
+        check(unsafe { libc::sigaddset(&raw mut set, signal) }.into())?;
+        // SAFETY: as above; the old mask is not asked for.
+        check(unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, null_mut()) }.into())?;
+        Ok(Awaited(set))
+    }
+
+    pub(crate) fn wait(&self) -> io::Result<()> {
+        // SAFETY: the set is initialised; no details are asked for.
+        check(unsafe { libc::sigwaitinfo(&raw const self.0, null_mut()) }.into()).map(drop)
+    }
+}
+
+/// A child that runs `act` and ends; the parent gets its pid.
+pub(crate) fn fork(act: impl FnOnce()) -> io::Result<i32> {
+    // SAFETY: this program has one thread, so that the child may do anything.
+    match check(unsafe { libc::fork() }.into())? {
+        0 => {
+            act();
+            exit(0)
+        }
+        pid => Ok(i32::try_from(pid).unwrap_or(i32::MAX)),
+    }
+}
+
+/// Waits for ever.
+pub(crate) fn pause() {
+    loop {
+        // SAFETY: takes nothing.
+        unsafe { libc::pause() };
+    }
+}
+
+/// Waits for every child that has ended.
+pub(crate) fn reap() {
+    // SAFETY: no status is asked for.
+    while unsafe { libc::waitpid(-1, null_mut(), libc::WNOHANG) } > 0 {}
+}
+
+pub(crate) fn close(fd: i32) {
+    // SAFETY: nothing in this program owns the descriptor; it is about to exec.
+    unsafe { libc::close(fd) };
+}
+
+/// Opens `/` as descriptor `number`, which execve keeps.
+pub(crate) fn leak_root(number: i32) -> io::Result<()> {
+    // SAFETY: the path is a C string.
+    let fd = check(unsafe { libc::open(c"/".as_ptr(), libc::O_PATH) }.into())?;
+    let fd = i32::try_from(fd).unwrap_or(-1);
+    if fd == number {
+        return Ok(());
+    }
+    // SAFETY: nothing in this program owns `number`.
+    check(unsafe { libc::dup2(fd, number) }.into())?;
+    close(fd);
+    Ok(())
+}
+
+/// execvp(3) without std's changes to signals: what a setting made must stay.
+pub(crate) fn exec(program: &str, arguments: &[String]) -> io::Error {
+    let texts = std::iter::once(program).chain(arguments.iter().map(String::as_str));
+    let Ok(texts) = texts.map(CString::new).collect::<Result<Vec<_>, _>>() else {
+        return io::Error::other("NUL byte in an argument");
+    };
+    let pointers: Vec<_> = texts.iter().map(|text| text.as_ptr()).chain([null()]).collect();
+    // SAFETY: a null-terminated array of C strings that live until here.
+    unsafe { libc::execvp(pointers[0], pointers.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// The uid and the gid of that number, and no groups.
+pub(crate) fn become_user(id: u32) -> io::Result<()> {
+    // SAFETY: an empty list.
+    check(unsafe { libc::setgroups(0, null()) }.into())?;
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::setresgid(id, id, id) }.into())?;
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::setresuid(id, id, id) }.into()).map(drop)
+}
+
+pub(crate) fn set_uid(uid: u32) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::setuid(uid) }.into()).map(drop)
+}
+
+pub(crate) fn unshare(kinds: UnshareFlags) -> io::Result<()> {
+    // SAFETY: descriptors are not unshared, and this program has one thread.
+    Ok(unsafe { rustix::thread::unshare_unsafe(kinds) }?)
+}
+
+pub(crate) fn type_into_terminal(byte: u8) -> io::Result<()> {
+    // SAFETY: TIOCSTI reads one byte.
+    check(unsafe { libc::ioctl(0, libc::TIOCSTI, &raw const byte) }.into()).map(drop)
+}
+
+pub(crate) fn ptrace_seize(pid: i32) -> io::Result<()> {
+    // SAFETY: PTRACE_SEIZE takes neither address nor data.
+    check(unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, null_mut::<u8>(), null_mut::<u8>()) })
+        .map(drop)
+}
+
+/// The id of the session keyring (keyctl(2)).
+pub(crate) fn session_keyring() -> io::Result<i64> {
+    let (get_id, session) = (0_i64, -3_i64);
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, get_id, session, 0_i64) })
+}
+
+pub(crate) fn search_key(name: &str) -> io::Result<()> {
+    let name = CString::new(name)?;
+    let (search, session) = (10_i64, -3_i64);
+    // SAFETY: two C strings.
+    let found = unsafe {
+        libc::syscall(libc::SYS_keyctl, search, session, c"user".as_ptr(), name.as_ptr(), 0_i64)
+    };
+    check(found).map(drop)
+}
+
+pub(crate) fn add_key_in_new_session(name: &str) -> io::Result<()> {
+    let name = CString::new(name)?;
+    let (join, session) = (1_i64, -3_i64);
+    // SAFETY: an anonymous keyring has no name.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, join, 0_i64) })?;
+    let secret = b"secret";
+    let (kind, data) = (c"user".as_ptr(), secret.as_ptr());
+    // SAFETY: two C strings, and a buffer with its length.
+    check(unsafe {
+        libc::syscall(libc::SYS_add_key, kind, name.as_ptr(), data, secret.len(), session)
+    })?;
+    let (set_permissions, everything) = (5_i64, 0x3f3f_3f3f_i64);
+    // SAFETY: no memory is passed.
+    let shared = unsafe { libc::syscall(libc::SYS_keyctl, set_permissions, session, everything) };
+    check(shared).map(drop)
+}
+
+/// ICMP without a raw socket (icmp(7): `ping_group_range`).
+pub(crate) fn ping_socket() -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_ICMP) }.into())
+        .map(drop)
+}
+
+/// Opens inode 2 of the filesystem of `path`, past every mount and root.
+pub(crate) fn open_root_by_handle(path: &str) -> io::Result<()> {
+    #[repr(C)]
+    struct Handle {
+        bytes: u32,
+        kind: i32,
+        inode: [u32; 2],
+    }
+    let path = CString::new(path)?;
+    // SAFETY: the path is a C string.
+    let mount = check(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY) }.into())?;
+    let mut handle = Handle { bytes: 8, kind: 1, inode: [2, 0] };
+    // SAFETY: a file handle with the 8 bytes that its first field announces.
+    check(unsafe {
+        libc::syscall(libc::SYS_open_by_handle_at, mount, &raw mut handle, libc::O_RDONLY)
+    })
+    .map(drop)
+}
+
+/// `eth0 10.7.0.2` for each address of each interface that is up, sorted.
+pub(crate) fn addresses() -> io::Result<Vec<String>> {
+    let mut list: *mut libc::ifaddrs = null_mut();
+    // SAFETY: getifaddrs(3) makes the list.
+    check(unsafe { libc::getifaddrs(&raw mut list) }.into())?;
+    let mut lines = Vec::new();
+    let mut at = list;
+    while !at.is_null() {
+        // SAFETY: an element of the list, which is freed only below.
+        let element = unsafe { *at };
+        at = element.ifa_next;
+        // SAFETY: the name of an element is a C string.
+        let name = unsafe { CStr::from_ptr(element.ifa_name) }.to_string_lossy();
+        lines.extend(address(element.ifa_addr).map(|address| format!("{name} {address}")));
+    }
+    // SAFETY: the list of getifaddrs, not used any more.
+    unsafe { libc::freeifaddrs(list) };
+    lines.sort();
+    Ok(lines)
+}
+
+fn address(socket: *const libc::sockaddr) -> Option<String> {
+    if socket.is_null() {
+        return None;
+    }
+    // SAFETY: not null, so a socket address that begins with its family.
+    match i32::from(unsafe { (*socket).sa_family }) {
+        libc::AF_INET => {
+            // SAFETY: the family says which structure this is.
+            let v4 = unsafe { *socket.cast::<libc::sockaddr_in>() };
+            Some(Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr)).to_string())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the family says which structure this is.
+            let v6 = unsafe { *socket.cast::<libc::sockaddr_in6>() };
+            Some(Ipv6Addr::from(v6.sin6_addr.s6_addr).to_string())
+        }
+        _ => None,
+    }
+}
+
+const _: () =
+    assert!(size_of::<libc::c_long>() == 8, "keyctl's arguments are written as 64-bit numbers");

@@ -1,0 +1,139 @@
+//! What a test needs of the machine, and the loud word when it is not there.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::{ORDINARY, programs};
+
+/// Something that not every machine has.
+#[derive(Clone, Copy, Debug)]
+pub enum Need {
+    /// A container at all: root, or user namespaces for an ordinary user.
+    Container,
+    /// The tests run as root.
+    Root,
+    /// The tests' ordinary user may make user namespaces.
+    UserNamespaces,
+    /// A memory controller in a v1 hierarchy.
+    CgroupV1,
+    /// A memory controller in the v2 hierarchy.
+    CgroupV2,
+    /// cgroups of either version that root can use.
+    Cgroups,
+    /// A static busybox.
+    Busybox,
+    /// `ip` of iproute2.
+    Ip,
+    /// No label system: what happens when one is asked for and off.
+    NoAppArmor,
+    /// As above, for SELinux.
+    NoSelinux,
+    /// `newuidmap` and `newgidmap`.
+    Newuidmap,
+}
+
+impl Need {
+    /// Why the machine does not fill the need; `None` when it does.
+    #[must_use]
+    pub fn missing(self) -> Option<String> {
+        let lacks = |has: bool, what: &str| (!has).then(|| what.to_owned());
+        match self {
+            Need::Container if is_root() => None,
+            Need::Container | Need::UserNamespaces => user_namespaces(),
+            Need::Root => lacks(is_root(), &format!("needs root: this is uid {}", uid())),
+            Need::CgroupV1 => lacks(
+                controller_v1("memory"),
+                "needs cgroup v1: the memory controller has no v1 hierarchy",
+            ),
+            Need::CgroupV2 => lacks(
+                controller_v2("memory"),
+                "needs cgroup v2: the memory controller is not in it",
+            ),
+            Need::Cgroups => lacks(
+                controller_v1("memory") || controller_v2("memory"),
+                "needs cgroups: no memory controller in either version",
+            ),
+            Need::Busybox => {
+                lacks(programs::busybox().is_some(), "needs a static busybox (busybox-static)")
+            }
+            Need::Ip => lacks(programs::on_host("ip"), "needs ip (iproute2)"),
+            Need::NoAppArmor => lacks(!apparmor(), "needs a host without AppArmor"),
+            Need::NoSelinux => lacks(
+                !Path::new("/sys/fs/selinux/enforce").exists(),
+                "needs a host without SELinux",
+            ),
+            Need::Newuidmap => lacks(
+                programs::on_host("newuidmap") && programs::on_host("newgidmap"),
+                "needs newuidmap and newgidmap (uidmap)",
+            ),
+        }
+    }
+}
+
+/// Says that a test does not run; with `NSINIT_TEST_REQUIRE=1` it fails instead.
+///
+/// # Panics
+///
+/// With that variable.
+#[track_caller]
+pub fn skip(why: &str) {
+    assert!(!std::env::var("NSINIT_TEST_REQUIRE").is_ok_and(|value| value == "1"), "{why}");
+    eprintln!("SKIPPED: {why}");
+}
+
+/// Returns from the test, loudly, unless the machine has all that is named:
+/// `require!(Root, Cgroups)`.
+#[macro_export]
+macro_rules! require {
+    ($($need:ident),+ $(,)?) => {
+        $(if let Some(why) = $crate::Need::$need.missing() {
+            $crate::skip(&why);
+            return;
+        })+
+    };
+}
+
+pub(crate) fn is_root() -> bool {
+    uid() == 0
+}
+
+fn uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Asks the kernel, as the user who will need it.
+fn user_namespaces() -> Option<String> {
+    let probe = programs::probe();
+    let mut command = Command::new(&probe);
+    if is_root() {
+        command.args(["with", &format!("uid={ORDINARY}"), "--"]).arg(&probe);
+    }
+    match command.arg("new-user-namespace").output() {
+        Ok(output) if output.stdout == b"ok\n" => None,
+        Ok(output) => {
+            let errno = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            Some(format!("needs user namespaces for an ordinary user: {errno}"))
+        }
+        Err(error) => Some(format!("needs user namespaces: {}: {error}", probe.display())),
+    }
+}
+
+fn apparmor() -> bool {
+    fs::read_to_string("/sys/module/apparmor/parameters/enabled")
+        .is_ok_and(|text| text.starts_with('Y'))
+}
+
+/// Whether a hierarchy of version 1 with the controller is mounted.
+pub(crate) fn controller_v1(name: &str) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounts
+        .lines()
+        .filter_map(|line| line.split_once(" - cgroup "))
+        .any(|(_, options)| options.split([' ', ',']).any(|option| option == name))
+}
+
+fn controller_v2(name: &str) -> bool {
+    let controllers = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    controllers.split_whitespace().any(|controller| controller == name)
+}

@@ -1,0 +1,17 @@
+//! Black-box tests of the built `nsinit`, by theme. `cargo xtask test` runs them.
+
+mod builtin;
+mod cli;
+mod errors;
+mod hostile;
+mod joining;
+mod lifecycle;
+mod limits;
+mod mounts;
+mod network;
+mod programs;
+mod rootless;
+mod security;
+mod signals;
+mod terminal;
+mod users;

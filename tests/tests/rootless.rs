@@ -1,0 +1,161 @@
+//! An ordinary user's containers.
+
+use std::fs;
+
+use tests::{ORDINARY, Sandbox, require};
+
+fn ordinary() -> Sandbox {
+    Sandbox::new().as_user(ORDINARY)
+}
+
+#[test]
+fn an_ordinary_user_is_root_inside() {
+    require!(UserNamespaces);
+    ordinary()
+        .run(["probe", "id", ",", "pid"])
+        .code(0)
+        .stdout_has("uid=0 gid=0")
+        .stdout_has("\n1\n");
+}
+
+#[test]
+fn files_that_root_inside_makes_are_the_users() {
+    require!(Root, UserNamespaces);
+    let sandbox = ordinary();
+    sandbox.run(["probe", "create", "/data/x", ",", "stat", "/data/x"]).code(0).stdout_has("0:0");
+    let owner = std::os::unix::fs::MetadataExt::uid(
+        &fs::metadata(sandbox.root().join("data/x")).expect("own file"),
+    );
+    assert_eq!(owner, ORDINARY);
+}
+
+#[test]
+fn files_of_the_hosts_root_stay_closed() {
+    require!(Root, UserNamespaces);
+    let sandbox = ordinary().config(r#"{"mounts": [{"source": "/etc", "destination": "/data"}]}"#);
+    sandbox.run(["probe", "cat", "/data/shadow"]).code(1).stdout("");
+}
+
+#[test]
+fn namespaces_of_a_list_get_a_user_namespace_too() {
+    require!(Root, UserNamespaces);
+    let own = fs::read_link("/proc/self/ns/user").expect("procfs").to_string_lossy().into_owned();
+    let sandbox = ordinary().config(r#"{"namespaces": ["NEWNS", "NEWPID"]}"#);
+    sandbox.run(["probe", "ns", "user"]).code(0).stdout_lacks(&own);
+}
+
+#[test]
+fn proc_and_sys_come_from_the_host_where_they_cannot_be_mounted() {
+    require!(UserNamespaces);
+    let sandbox = ordinary().config(r#"{"namespaces": ["NEWNS"]}"#);
+    let outcome =
+        sandbox.run(["probe", "hostname", ",", "stat", "/sys/kernel", ",", "create", "/sys/x"]);
+    outcome.code(0).stdout_has("/sys/kernel directory").stdout_lacks("ok");
+}
+
+#[test]
+fn the_hosts_cgroups_cannot_be_written_through_sys() {
+    // CVE-2023-25809.
+    require!(UserNamespaces);
+    let sandbox = ordinary().config(r#"{"namespaces": ["NEWNS"]}"#);
+    sandbox.run(["probe", "writable", "/sys"]).code(0).stdout("");
+}
+
+#[test]
+fn a_cgroup_without_delegation_says_how_to_get_one() {
+    require!(Root, UserNamespaces);
+    let sandbox = ordinary().config(r#"{"cgroups": {"name": "$NAME", "memory": 67108864}}"#);
+    sandbox
+        .run(["probe", "id"])
+        .code(125)
+        .stdout("")
+        .stderr_has("systemd-run --user --scope -p Delegate=yes");
+}
+
+#[test]
+fn without_cgroups_no_delegation_is_needed() {
+    require!(UserNamespaces);
+    ordinary().config(r#"{"hostname": "box"}"#).run(["probe", "hostname"]).code(0).stdout("box\n");
+}
+
+#[test]
+fn a_bridge_of_the_host_is_out_of_reach() {
+    require!(Root, UserNamespaces);
+    let sandbox = ordinary().config(
+        r#"{"networks": [{"type": "veth", "context": {"bridge": "$LINKb", "prefix": "$LINK"}, "address": "10.77.0.2/24"}]}"#,
+    );
+    sandbox.run(["probe", "id"]).code(125).stdout("").stderr_has("networks");
+}
+
+#[test]
+fn ids_that_are_not_the_users_cannot_be_mapped() {
+    require!(Root, UserNamespaces);
+    let sandbox = ordinary().config(
+        r#"{"uid_mappings": [{"container_id": 0, "host_id": 0, "size": 10}], "gid_mappings": [{"container_id": 0, "host_id": 0, "size": 10}]}"#,
+    );
+    sandbox.run(["probe", "id"]).code(125).stdout("");
+}
+
+#[test]
+fn a_user_that_is_not_mapped_is_an_error() {
+    require!(Root, UserNamespaces);
+    let sandbox = ordinary().config(
+        r#"{"user": "33", "uid_mappings": [{"container_id": 0, "host_id": 65534, "size": 1}], "gid_mappings": [{"container_id": 0, "host_id": 65534, "size": 1}]}"#,
+    );
+    sandbox.run(["probe", "id"]).code(125).stdout("").stderr_has("33");
+}
+
+#[test]
+fn root_with_a_user_namespace_needs_its_mappings() {
+    require!(Root);
+    let sandbox = Sandbox::new().config(r#"{"namespaces": ["NEWNS", "NEWUSER", "NEWPID"]}"#);
+    let outcome = sandbox.run(["probe", "id"]);
+    // Root may have subordinate ids, too.
+    assert!(outcome.code_or_signal() == 0 || outcome.err().contains("uid_mappings"), "{outcome:?}");
+}
+
+#[test]
+fn root_can_map_ids() {
+    require!(Root);
+    let sandbox = Sandbox::new().config(
+        r#"{"namespaces": ["NEWNS", "NEWUSER", "NEWPID", "NEWIPC", "NEWNET", "NEWUTS"],
+            "uid_mappings": [{"container_id": 0, "host_id": 100000, "size": 1000}],
+            "gid_mappings": [{"container_id": 0, "host_id": 200000, "size": 1000}]}"#,
+    );
+    sandbox
+        .run(["probe", "cat", "/proc/self/uid_map"])
+        .code(0)
+        .stdout("         0     100000       1000\n");
+    sandbox
+        .run(["probe", "cat", "/proc/self/gid_map"])
+        .code(0)
+        .stdout("         0     200000       1000\n");
+}
+
+#[test]
+fn overlapping_mappings_are_refused() {
+    require!(Root);
+    let sandbox = Sandbox::new().config(
+        r#"{"namespaces": ["NEWNS", "NEWUSER"], "uid_mappings": [{"container_id": 0, "host_id": 1000, "size": 10},
+            {"container_id": 5, "host_id": 2000, "size": 10}], "gid_mappings": [{"container_id": 0, "host_id": 1000, "size": 10}]}"#,
+    );
+    sandbox.run(["probe", "id"]).code(125).stdout("").stderr_has("uid_mappings");
+}
+
+#[test]
+fn the_state_is_in_the_users_directory() {
+    require!(UserNamespaces);
+    let sandbox = ordinary();
+    let run = sandbox.start(["probe", "ready", ",", "copy"]).until("ready");
+    assert!(fs::read_dir(sandbox.run_directory()).expect("a run directory").next().is_some());
+    run.finish().code(0);
+}
+
+#[test]
+fn a_run_directory_that_others_can_enter_is_refused() {
+    require!(UserNamespaces);
+    let sandbox = ordinary().mode("../run", 0o755);
+    fs::create_dir(sandbox.root().join("../run/nsinit")).expect("own directory");
+    let sandbox = sandbox.mode("../run/nsinit", 0o777);
+    sandbox.run(["probe", "id"]).code(125).stdout("").stderr_has("nsinit");
+}
