@@ -24,6 +24,7 @@ pub struct Terminal {
     theirs: File,
     output: Receiver<Vec<u8>>,
     seen: String,
+    at_start: String,
 }
 
 impl Terminal {
@@ -40,11 +41,12 @@ impl Terminal {
         let end = || theirs.try_clone().expect("a descriptor");
         command.stdin(end()).stdout(end()).stderr(end());
         let shown = caller::shown(&command);
+        let at_start = attributes(&theirs);
         let child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
         drop(command);
         let ours = File::from(ours);
         let output = read(ours.try_clone().expect("a descriptor"));
-        Terminal { child, command: shown, ours, theirs, output, seen: String::new() }
+        Terminal { child, command: shown, ours, theirs, output, seen: String::new(), at_start }
     }
 
     /// Types these bytes.
@@ -88,9 +90,13 @@ impl Terminal {
     /// The attributes, in words that can be compared.
     #[must_use]
     pub fn attributes(&self) -> String {
-        let Termios { input_modes, output_modes, control_modes, local_modes, .. } =
-            tcgetattr(&self.theirs).expect("a terminal");
-        format!("{input_modes:?} {output_modes:?} {control_modes:?} {local_modes:?}")
+        attributes(&self.theirs)
+    }
+
+    /// The attributes before the run.
+    #[must_use]
+    pub fn attributes_at_start(&self) -> &str {
+        &self.at_start
     }
 
     /// The launcher's pid.
@@ -116,14 +122,13 @@ impl Terminal {
     pub fn ends(&mut self, code: i32) -> Duration {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
-            if let Some(status) =
-                self.child.try_wait().expect("the launcher is a child of this process")
-            {
-                let said = &self.seen;
+            let ended = self.child.try_wait().expect("the launcher is a child of this process");
+            if let Some(status) = ended {
                 assert!(
                     status.code() == Some(code),
-                    "{}: {status}, expected {code}: {said:?}",
-                    self.command
+                    "{}: {status}, expected {code}: {:?}",
+                    self.command,
+                    self.seen
                 );
                 return start.elapsed();
             }
@@ -138,6 +143,12 @@ impl Drop for Terminal {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+fn attributes(terminal: &File) -> String {
+    let Termios { input_modes, output_modes, control_modes, local_modes, .. } =
+        tcgetattr(terminal).expect("a terminal");
+    format!("{input_modes:?} {output_modes:?} {control_modes:?} {local_modes:?}")
 }
 
 fn resize(terminal: &impl std::os::fd::AsFd, rows: u16, columns: u16) {

@@ -14,7 +14,7 @@ use crate::{Result, dist};
 
 mod rivals;
 
-use rivals::{Program, RIVALS, Rival, Runtime, Stage, WORKLOAD};
+use rivals::{Program, RIVALS, Rival, Stage, WORKLOAD};
 
 const WARM_UP: usize = 5;
 /// What `nsinit` may take of crun's time, and of private memory at its peak.
@@ -166,12 +166,9 @@ fn once(rival: &Rival, stage: &Stage) -> Result<f64> {
 }
 
 /// The runtime's private memory at its peak, in KiB: what was resident at
-/// most, less the pages of files, while the program runs. `None` for a
-/// runtime that execs the program itself and is not there any more.
+/// most, less the pages of files, while the program runs. `None` where it
+/// cannot be read.
 fn peak_memory(rival: &Rival, stage: &Stage) -> Option<u64> {
-    if rival.runtime == Runtime::Gone {
-        return None;
-    }
     let mut command = stage.command(rival, Program::Sleep);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().ok()?;

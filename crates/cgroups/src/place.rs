@@ -114,6 +114,14 @@ pub(crate) fn enable(
     if let Some(name) = off.iter().find(|name| !available.iter().any(|other| other == *name)) {
         return Err(missing(hierarchy, dir, name));
     }
+    // For controllers of threads alone (cpu, cpuset, pids) the kernel would not refuse:
+    // it makes the cgroup a threaded one, below which nothing can be started.
+    // The root of all is exempt, and the only one without a type.
+    let inner = dir.has("cgroup.type");
+    if inner && !dir.read("cgroup.procs")?.is_empty() {
+        let path = dir.path().to_owned();
+        return Err(Error::InternalProcesses { path, controllers: off.join(" ") });
+    }
     let request: Vec<String> = off.iter().map(|name| format!("+{name}")).collect();
     dir.write_raw("cgroup.subtree_control", &request.join(" ")).map_err(|errno| {
         use rustix::io::Errno;

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::forms;
 
+crate::forms::objects!(Cgroups);
+
 /// The object `cgroups`: where the control group is, and its limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Cgroups {
     /// Last part of the path, no slash. Default: `nsinit-` and a hash of the
     /// directory.

@@ -11,13 +11,15 @@ use crate::{
     NamespaceEntry, Network, Rlimit, RootfsSource, Seccomp, TimeOffsets, check, explain, forms,
 };
 
+crate::forms::objects!(Container);
+
 /// How processes in a container are contained and run: one `container.json`.
 ///
 /// Every key is optional. An absent key is `None`, an empty list or `false`,
 /// and is not written back. Defaults named here are applied by whoever turns
 /// this into a running container; a `Container` only says what was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Container {
     /// Root file system. Default: the directory of the `container.json`.
     #[serde(default, deserialize_with = "forms::present", skip_serializing_if = "Option::is_none")]

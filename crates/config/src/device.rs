@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::forms;
 
+crate::forms::objects!(Device);
+
 /// One entry of `devices`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Device {
     /// Absolute path in the container.
     #[serde(serialize_with = "forms::path")]

@@ -55,7 +55,7 @@ pub(crate) fn not_utf8(content: &[u8], error: Utf8Error, name: &str) -> Faults {
 /// Decodes what can be decoded; whatever cannot is told and dropped.
 fn decode(root: &mut Node, text: &str, found: &mut Vec<TextFault>) -> Option<Container> {
     while found.len() <= MOST_FAULTS && !root.dropped {
-        let error = match Container::deserialize(NodeDeserializer(root)) {
+        let error = match <Container as Deserialize>::deserialize(NodeDeserializer(root)) {
             Ok(container) => return Some(container),
             Err(error) => error,
         };

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use nsinit_namespaces::Namespace;
 use nsinit_security::Capability;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeSeq, Serializer};
 
@@ -20,6 +21,53 @@ where
 {
     T::deserialize(deserializer).map(Some)
 }
+
+/// A struct whose derived reader is an inherent function (`remote = "Self"`).
+pub(crate) trait FromObject: Sized {
+    fn from_object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
+}
+
+/// Reads a struct from an object only: serde's derived reader also takes an
+/// array, with the values in the order of the fields.
+pub(crate) fn object<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromObject,
+{
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: FromObject> Visitor<'de> for Object<T> {
+        type Value = T;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::from_object(MapAccessDeserializer::new(map))
+        }
+    }
+    deserializer.deserialize_map(Object(PhantomData))
+}
+
+/// Makes serde's traits of the inherent functions of `remote = "Self"`.
+macro_rules! objects {
+    ($($name:ident),*) => {$(
+        impl crate::forms::FromObject for $name {
+            fn from_object<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                $name::deserialize(d)
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                crate::forms::object(d)
+            }
+        }
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $name::serialize(self, serializer)
+            }
+        }
+    )*};
+}
+pub(crate) use objects;
 
 pub(crate) fn is_false(value: &bool) -> bool {
     !value

@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use crate::suggest::quoted;
 
+/// Most segments that are printed; the format itself needs five.
+const DEEPEST: usize = 8;
+
 /// A place in the value, built on the way down without allocating.
 #[derive(Clone, Copy)]
 pub(crate) enum At<'a> {
@@ -62,7 +65,11 @@ impl KeyPath {
 
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        for segment in &self.0 {
+        for (depth, segment) in self.0.iter().enumerate() {
+            if depth == DEEPEST {
+                text.push('…');
+                break;
+            }
             match segment {
                 Segment::Index(index) => write!(text, "[{index}]"),
                 Segment::Key(key) if is_plain(key) && text.is_empty() => write!(text, "{key}"),

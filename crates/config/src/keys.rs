@@ -157,7 +157,8 @@ mod tests {
 
     fn keys_of_decoder(path: &str) -> Vec<&'static str> {
         let (root, _) = json::parse(&text_with(path, "\"?\":0"));
-        let error = Container::deserialize(NodeDeserializer(&root.unwrap())).unwrap_err();
+        let root = NodeDeserializer(root.as_ref().unwrap());
+        let error = <Container as Deserialize>::deserialize(root).unwrap_err();
         match error.kind {
             Kind::UnknownKey { expected } => expected.to_vec(),
             other => panic!("{path}: {other:?}"),

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::forms;
 
+crate::forms::objects!(Mount);
+
 /// One entry of `mounts`.
 ///
 /// ```
@@ -14,7 +16,7 @@ use crate::forms;
 /// assert!(Mount::tmpfs("/tmp").source.is_none() && data.writable);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Mount {
     /// What is mounted. Default: a bind mount.
     #[serde(rename = "type", default, skip_serializing_if = "MountKind::is_default")]

@@ -11,6 +11,8 @@ use serde::{Deserialize as DeriveDeserialize, Serialize as DeriveSerialize};
 
 use crate::forms;
 
+crate::forms::objects!(IdMapping, TimeOffsets);
+
 /// One entry of `namespaces`; in JSON a name (`"NEWNET"`), or an object with
 /// `type` and `path`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +91,7 @@ impl<'de> Deserialize<'de> for NamespaceEntry {
 
 /// One line of `/proc/PID/uid_map` or `gid_map` (user_namespaces(7)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, DeriveSerialize, DeriveDeserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct IdMapping {
     /// First id in the container.
     pub container_id: u32,
@@ -102,7 +104,7 @@ pub struct IdMapping {
 /// What the clocks of a new time namespace are ahead of the host's, in
 /// nanoseconds (time_namespaces(7)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, DeriveSerialize, DeriveDeserialize)]
-#[serde(default, deny_unknown_fields, expecting = "an object")]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct TimeOffsets {
     /// Offset of `CLOCK_MONOTONIC`. Default: 0.
     pub monotonic: i64,

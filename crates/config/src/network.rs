@@ -4,13 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::forms;
 
+crate::forms::objects!(Network, NetworkContext, Route);
+
 /// One entry of `networks`.
 ///
 /// Addresses stay strings, because 2014 files give the loopback a gateway
 /// called `localhost`; those of a `veth` have been checked when
 /// [`validate`](crate::Container::validate) is content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Network {
     /// What kind of interface.
     #[serde(rename = "type")]
@@ -99,7 +101,7 @@ pub enum NetworkKind {
 
 /// The host side of a `veth`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct NetworkContext {
     /// Name of the bridge, at most 15 bytes; required for a `veth`.
     #[serde(default, deserialize_with = "forms::present", skip_serializing_if = "Option::is_none")]
@@ -118,7 +120,7 @@ pub struct NetworkContext {
 
 /// A route of a `veth`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object")]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Route {
     /// IPv4 or IPv6 network with prefix length: `10.0.0.0/8`.
     pub destination: String,

@@ -30,13 +30,15 @@ pub(crate) mod by_name {
         LazyLock::new(|| Resource::ALL.iter().map(|resource| resource.name()).collect());
 
     #[derive(Serialize, Deserialize)]
-    #[serde(deny_unknown_fields, expecting = "an object")]
+    #[serde(remote = "Self", deny_unknown_fields)]
     struct Limits {
         #[serde(with = "limit")]
         soft: Option<u64>,
         #[serde(with = "limit")]
         hard: Option<u64>,
     }
+
+    crate::forms::objects!(Limits);
 
     pub(crate) fn serialize<S: Serializer>(limits: &[Rlimit], s: S) -> Result<S::Ok, S::Error> {
         let mut map = s.serialize_map(Some(limits.len()))?;

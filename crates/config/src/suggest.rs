@@ -56,7 +56,7 @@ pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
         (distance(&word, &lower), Reverse(shared_ends(&word, &lower)), name)
     };
     let best = names.into_iter().map(near).min_by_key(|near| (near.0, near.1))?;
-    (best.0 <= limit && best.0 < word.chars().count().max(2)).then_some(best.2)
+    (best.0 <= limit && best.0 < word.chars().count()).then_some(best.2)
 }
 
 /// Letters that both begin or end with: among equally distant names, one that

@@ -151,7 +151,7 @@ impl Plan {
     /// # Errors
     ///
     /// As [`Plan::launch`].
-    pub fn create(&self, stdio: &Stdio) -> Result<Created> {
+    pub fn create(&self, stdio: &Stdio) -> Result<Created<'_>> {
         let mut outside = Outside::default();
         if let Some(cgroup) = &self.cgroup {
             let made = Cgroup::create(&cgroup.path, &cgroup.limits).map_err(Error::Cgroup)?;

@@ -64,12 +64,15 @@ impl RunDirectory {
         let made = fs::DirBuilder::new().mode(0o700).recursive(uid != 0).create(&path);
         match made {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other.map_err(Error::path("create", &path))?,
+            other => other.map_err(|source| Error::Io {
+                action: format!("create the run directory {} ({CHOICE})", path.display()),
+                source,
+            })?,
         }
         let metadata = fs::symlink_metadata(&path).map_err(Error::path("examine", &path))?;
         if !metadata.is_dir() || metadata.uid() != uid || metadata.mode() & 0o077 != 0 {
-            let wrong = io::Error::other("must be a directory of yours with mode 0700");
-            return Err(Error::path("use", &path)(wrong));
+            let wrong = io::Error::other(format!("must be yours, with mode 0700 ({CHOICE})"));
+            return Err(Error::path("use the run directory", &path)(wrong));
         }
         Ok(RunDirectory(path))
     }
@@ -104,6 +107,9 @@ impl RunDirectory {
     }
 }
 
+/// How a user chooses another run directory.
+const CHOICE: &str = "XDG_RUNTIME_DIR names the directory that it is made in";
+
 fn run_directory(uid: u32) -> Result<PathBuf> {
     if uid == 0 {
         return Ok(PathBuf::from("/run/nsinit"));
@@ -118,8 +124,7 @@ fn run_directory(uid: u32) -> Result<PathBuf> {
     match home_of(uid) {
         Some(home) => Ok(Path::new(&home).join(".local/state/nsinit")),
         None => Err(Error::io("find a run directory")(io::Error::other(
-            "set XDG_RUNTIME_DIR to a directory of yours: there is no /run/user directory \
-             for you, and no home directory in /etc/passwd",
+            format!("no /run/user directory, and no home directory in /etc/passwd ({CHOICE})"),
         ))),
     }
 }

@@ -36,7 +36,15 @@ impl Device {
     /// A character device, mode 0666, owned by root.
     #[must_use]
     pub fn char(path: impl Into<PathBuf>, major: u32, minor: u32) -> Device {
-        Device { path: path.into(), kind: DeviceKind::Char, major, minor, mode: 0o666, uid: 0, gid: 0 }
+        Device {
+            path: path.into(),
+            kind: DeviceKind::Char,
+            major,
+            minor,
+            mode: 0o666,
+            uid: 0,
+            gid: 0,
+        }
     }
 
     /// null, zero, full, random, urandom and tty: what every container has.

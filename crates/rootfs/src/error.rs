@@ -87,7 +87,11 @@ impl fmt::Display for Error {
                 write!(f, "{}: {role} is a symbolic link to {}", path.display(), target.display())
             }
             Error::MissingMountPoint { path } => {
-                write!(f, "{}: mount point is missing and its filesystem is read-only", path.display())
+                write!(
+                    f,
+                    "{}: mount point is missing and its filesystem is read-only",
+                    path.display()
+                )
             }
             Error::Reserved { path, resolved, reason } if path == resolved => {
                 write!(f, "{}: {reason}", path.display())

@@ -183,7 +183,11 @@ pub(crate) fn open(
     for name in names {
         let at = here.as_ref().map_or(root, AsFd::as_fd);
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        here = Some(rustix::fs::openat(at, &name, flags, Mode::empty()).map_err(error)?);
+        match rustix::fs::openat(at, &name, flags, Mode::empty()) {
+            Ok(directory) => here = Some(directory),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(error(errno)),
+        }
     }
     let flags = match access {
         Access::Look => OFlags::PATH,

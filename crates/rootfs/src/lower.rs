@@ -96,20 +96,22 @@ pub(crate) fn legacy_cgroups(
 ) -> Result<(), Error> {
     let mut options = options::parse(mount)?;
     let read_only = options.attributes.set & libc::MOUNT_ATTR_RDONLY != 0;
-    let top = Attributes { set: options.attributes.set & !libc::MOUNT_ATTR_RDONLY, ..options.attributes };
+    let top =
+        Attributes { set: options.attributes.set & !libc::MOUNT_ATTR_RDONLY, ..options.attributes };
     options.parameters = vec![("mode".to_owned(), Some("755".to_owned()))];
     let (at, over_proc) = planner.site.mount_point(mount, Want::Directory)?;
     let base = mount.destination.clone();
-    let push = |planner: &mut Planner<'_>, name: &'static CStr, at, attributes, parameters: &[_]| {
-        let words = options::words(attributes, parameters);
-        let Place { shown, .. } = &at;
-        let shown = format!("mount {} on {}{words}", name.to_string_lossy(), shown.display());
-        let parameters = options::parameters(mount, parameters)?;
-        let role = Role::Other;
-        let step = MountFilesystem { name, parameters, attributes, at, over_proc, role, shown };
-        planner.steps.push(Step::Mount(step));
-        Ok(())
-    };
+    let push =
+        |planner: &mut Planner<'_>, name: &'static CStr, at, attributes, parameters: &[_]| {
+            let words = options::words(attributes, parameters);
+            let Place { shown, .. } = &at;
+            let shown = format!("mount {} on {}{words}", name.to_string_lossy(), shown.display());
+            let parameters = options::parameters(mount, parameters)?;
+            let role = Role::Other;
+            let step = MountFilesystem { name, parameters, attributes, at, over_proc, role, shown };
+            planner.steps.push(Step::Mount(step));
+            Ok(())
+        };
     push(planner, c"tmpfs", at.clone(), top, &options.parameters)?;
     for Hierarchy { directory, controllers } in hierarchies {
         let path = base.join(directory);

@@ -17,8 +17,7 @@ use crate::sys::Depth;
 use crate::{Child, resolve::make_file};
 
 /// Flags of a copy of something on the scratch tmpfs.
-const COPY: OpenTreeFlags =
-    OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
+const COPY: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
 
 /// A small private tmpfs that holds an empty directory, an empty file and the
 /// generated files. It stands over the old `/`, so that no path leads to it, is

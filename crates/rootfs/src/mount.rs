@@ -142,11 +142,7 @@ impl Mount {
     /// small private tmpfs and is bound over the destination: the image's own file
     /// is never written.
     #[must_use]
-    pub fn file(
-        destination: impl Into<PathBuf>,
-        content: impl Into<Vec<u8>>,
-        mode: u32,
-    ) -> Mount {
+    pub fn file(destination: impl Into<PathBuf>, content: impl Into<Vec<u8>>, mode: u32) -> Mount {
         Mount::new(Kind::File { content: content.into(), mode }, destination, &[])
     }
 

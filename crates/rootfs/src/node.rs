@@ -128,7 +128,6 @@ impl Link {
         }
     }
 
-
     fn is_there(&self, at: BorrowedFd<'_>) -> Result<bool, Errno> {
         let mut buffer = [MaybeUninit::uninit(); libc::PATH_MAX as usize];
         let name = self.at.name.as_c_str();

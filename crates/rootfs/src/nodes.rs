@@ -10,7 +10,8 @@ use crate::plan::Planner;
 use crate::{Device, DeviceKind, Error, Step, examine};
 
 /// What `/dev` holds besides device nodes.
-const TAKEN: &[&str] = &["fd", "stdin", "stdout", "stderr", "ptmx", "pts", "console", "shm", "mqueue"];
+const TAKEN: &[&str] =
+    &["fd", "stdin", "stdout", "stderr", "ptmx", "pts", "console", "shm", "mqueue"];
 
 pub(crate) fn plan(planner: &mut Planner<'_>, devices: &[Device]) -> Result<(), Error> {
     for (index, device) in devices.iter().enumerate() {

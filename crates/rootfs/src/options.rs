@@ -170,9 +170,8 @@ pub(crate) fn parameters(
     mount: &Mount,
     parameters: &[(String, Option<String>)],
 ) -> Result<Vec<Parameter>, Error> {
-    let text = |text: &str| {
-        CString::new(text).map_err(|_| refuse(mount, text, "holds a NUL byte", None))
-    };
+    let text =
+        |text: &str| CString::new(text).map_err(|_| refuse(mount, text, "holds a NUL byte", None));
     parameters
         .iter()
         .map(|(key, value)| {

@@ -15,7 +15,7 @@ impl Pivot {
     /// Afterwards the table holds the detached procfs and the console, no directory.
     pub(crate) fn apply(self, child: &mut Child) -> Result<(), Errno> {
         match self {
-            Pivot::PivotRoot => swap(child.root()?)?,
+            Pivot::PivotRoot => swap(child)?,
             Pivot::MoveMount => shut_in(child)?,
         }
         chdir(c"/")?;
@@ -28,11 +28,19 @@ impl Pivot {
 }
 
 /// `pivot_root(".", ".")` stacks the old root over the new one (pivot_root(2),
-/// Notes), so that no directory of the image has to hold it; then it is detached.
-fn swap(root: BorrowedFd<'_>) -> Result<(), Errno> {
+/// Notes), so that no directory of the image has to hold it; then it is detached,
+/// and before it the scratch tmpfs, which stands over it.
+fn swap(child: &Child) -> Result<(), Errno> {
+    let root = child.root()?;
     fchdir(root)?;
     pivot_root(c".", c".")?;
-    rustix::mount::unmount(c".", UnmountFlags::DETACH)
+    for _ in 0..1 + usize::from(child.scratch.is_some()) {
+        rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
+    }
+    // Where something is left over the root, the step upwards lands on it.
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let top = rustix::fs::openat(CWD, c"/..", flags, Mode::empty())?;
+    if mount_id(top.as_fd())? == mount_id(root)? { Ok(()) } else { Err(Errno::BUSY) }
 }
 
 /// The root already stands over `/`, as after `MS_MOVE`: leaving the chroot by `..`

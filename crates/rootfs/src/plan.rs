@@ -35,11 +35,7 @@ pub(crate) enum Dev {
     IfListed,
 }
 
-pub(crate) fn steps(
-    root: &Rootfs,
-    furniture: &Furniture,
-    dev: Dev,
-) -> Result<Vec<Step>, Error> {
+pub(crate) fn steps(root: &Rootfs, furniture: &Furniture, dev: Dev) -> Result<Vec<Step>, Error> {
     let facts = &furniture.facts;
     let mut planner =
         Planner { site: Site::new(root), facts, steps: Vec::new(), files: Vec::new() };
@@ -118,9 +114,7 @@ impl Planner<'_> {
             Filesystem::Cgroup => match &self.facts.cgroup {
                 CgroupMode::None => Ok(()),
                 CgroupMode::Unified => lower::filesystem(self, mount, filesystem),
-                CgroupMode::Legacy(hierarchies) => {
-                    lower::legacy_cgroups(self, mount, hierarchies)
-                }
+                CgroupMode::Legacy(hierarchies) => lower::legacy_cgroups(self, mount, hierarchies),
             },
             _ => lower::filesystem(self, mount, filesystem),
         }

@@ -128,8 +128,7 @@ pub(crate) fn make_file(
     name: &CStr,
     mode: Mode,
 ) -> Result<OwnedFd, Errno> {
-    let flags =
-        OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
     rustix::fs::openat(directory, name, flags, mode)
 }
 

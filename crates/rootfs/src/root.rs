@@ -88,11 +88,8 @@ impl DirectoryRoot {
         let root = copy(source.as_fd(), Depth::Tree)?;
         let was = rustix::fs::fstatvfs(&root)?.f_flag;
         move_over_slash(root.as_fd())?;
-        let mut attributes = Attributes {
-            set: libc::MOUNT_ATTR_NODEV,
-            clear: 0,
-            propagation: libc::MS_PRIVATE,
-        };
+        let mut attributes =
+            Attributes { set: libc::MOUNT_ATTR_NODEV, clear: 0, propagation: libc::MS_PRIVATE };
         if self.read_only {
             attributes.set |= libc::MOUNT_ATTR_RDONLY;
         }

@@ -58,10 +58,11 @@ impl Rootfs {
             return Err(Error::SymbolicLink { path, role: "root filesystem", target });
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(&path, flags, Mode::empty()).map_err(|errno| match errno {
-            Errno::NOTDIR => Error::kind(given, "root filesystem is not a directory"),
-            other => Error::io(given, other),
-        })?;
+        let directory =
+            rustix::fs::open(&path, flags, Mode::empty()).map_err(|errno| match errno {
+                Errno::NOTDIR => Error::kind(given, "root filesystem is not a directory"),
+                other => Error::io(given, other),
+            })?;
         let id = FileId::of(directory.as_fd()).map_err(|errno| Error::io(given, errno))?;
         let slash = rustix::fs::stat("/").map_err(|errno| Error::io("/", errno))?;
         if id == FileId::from(&slash) {

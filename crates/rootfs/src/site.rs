@@ -159,9 +159,7 @@ fn permitted(mount: &Mount, at: &Path) -> Result<(), Error> {
             return Ok(());
         }
         "nothing below /proc may be covered, except files that only report"
-    } else if at == Path::new("dev")
-        && !matches!(kind, Some(Filesystem::Dev | Filesystem::Tmpfs))
-    {
+    } else if at == Path::new("dev") && !matches!(kind, Some(Filesystem::Dev | Filesystem::Tmpfs)) {
         "/dev is always a tmpfs of the container's own"
     } else if kind == Some(Filesystem::Dev) && at != Path::new("dev") {
         "the tmpfs with the device nodes may be mounted on /dev only"

@@ -103,9 +103,11 @@ impl Step {
             Step::DevLinks(_) => Path::new("/dev"),
             Step::Console(_) => Path::new("/dev/console"),
             Step::Procfs(_) => Path::new("/proc"),
-            Step::Isolate(_) | Step::Scratch(_) | Step::Root(_) | Step::Seal(_) | Step::Pivot(_) => {
-                Path::new("/")
-            }
+            Step::Isolate(_)
+            | Step::Scratch(_)
+            | Step::Root(_)
+            | Step::Seal(_)
+            | Step::Pivot(_) => Path::new("/"),
         }
     }
 }
@@ -120,11 +122,19 @@ impl fmt::Display for Step {
         match self {
             Step::Isolate(_) => f.write_str("make all mounts slaves of the host's"),
             Step::Procfs(OpenProcfs::New) => f.write_str("open a detached procfs"),
-            Step::Procfs(OpenProcfs::OfHost) => f.write_str("open a detached copy of the host's /proc"),
+            Step::Procfs(OpenProcfs::OfHost) => {
+                f.write_str("open a detached copy of the host's /proc")
+            }
             Step::Scratch(step) if step.files.is_empty() => f.write_str("make a tmpfs for masks"),
-            Step::Scratch(step) => write!(f, "make a tmpfs for masks and {} files", step.files.len()),
-            Step::Root(AttachRoot::Directory { .. }) => write!(f, "take {at} as root filesystem (nodev,private)"),
-            Step::Root(AttachRoot::Tmpfs { .. }) => f.write_str("take a new tmpfs as root filesystem (nosuid,nodev)"),
+            Step::Scratch(step) => {
+                write!(f, "make a tmpfs for masks and {} files", step.files.len())
+            }
+            Step::Root(AttachRoot::Directory { .. }) => {
+                write!(f, "take {at} as root filesystem (nodev,private)")
+            }
+            Step::Root(AttachRoot::Tmpfs { .. }) => {
+                f.write_str("take a new tmpfs as root filesystem (nosuid,nodev)")
+            }
             Step::Mount(step) => f.write_str(&step.shown),
             Step::Bind(step) => f.write_str(&step.shown),
             Step::File(_) => write!(f, "put a generated file on {at} (ro)"),
@@ -133,7 +143,9 @@ impl fmt::Display for Step {
                 Source::Mknod { mode, .. } => {
                     write!(f, "make device {at} ({}:{}, mode {mode:04o})", step.major, step.minor)
                 }
-                Source::Host(_) => write!(f, "bind device {at} of the host ({}:{})", step.major, step.minor),
+                Source::Host(_) => {
+                    write!(f, "bind device {at} of the host ({}:{})", step.major, step.minor)
+                }
             },
             Step::DevLinks(_) => f.write_str("link fd, stdin, stdout, stderr, ptmx in /dev"),
             Step::Mask(_) => write!(f, "mask {at}"),

@@ -21,8 +21,7 @@ pub(crate) fn mount_setattr(
     clear: u64,
     propagation: u64,
 ) -> Result<(), Errno> {
-    let attributes =
-        libc::mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 };
+    let attributes = libc::mount_attr { attr_set: set, attr_clr: clear, propagation, userns_fd: 0 };
     let flags = match depth {
         Depth::Top => libc::AT_EMPTY_PATH,
         Depth::Tree => libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,

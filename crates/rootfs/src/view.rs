@@ -86,8 +86,7 @@ struct Kinds([(usize, Identity); 4]);
 impl Kinds {
     fn look() -> Result<Kinds, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory: OwnedFd =
-            rustix::fs::openat(CWD, c"/proc/self/ns", flags, Mode::empty())?;
+        let directory: OwnedFd = rustix::fs::openat(CWD, c"/proc/self/ns", flags, Mode::empty())?;
         let mut seen = [(USER, (0, 0)), (PID, (0, 0)), (NET, (0, 0)), (IPC, (0, 0))];
         for (name, (_, identity)) in [c"user", c"pid", c"net", c"ipc"].iter().zip(&mut seen) {
             let file = rustix::fs::AtFlags::empty();

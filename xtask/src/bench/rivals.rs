@@ -22,16 +22,6 @@ pub(super) struct Rival {
     pub(super) name: &'static str,
     pub(super) program: &'static str,
     pub(super) arguments: &'static [&'static str],
-    pub(super) runtime: Runtime,
-}
-
-/// Where the runtime is while the program runs.
-#[derive(PartialEq)]
-pub(super) enum Runtime {
-    /// It waits, as the process that was started.
-    Waits,
-    /// It has become the program, or is several processes.
-    Gone,
 }
 
 /// The program in the container.
@@ -57,7 +47,6 @@ pub(super) const WORKLOAD: Workload = Workload {
         name: "nsinit",
         program: "{nsinit}",
         arguments: &["exec", "--quiet", "{program}"],
-        runtime: Runtime::Waits,
     },
 };
 
@@ -72,19 +61,16 @@ pub(super) const RIVALS: [Rival; 5] = [
             "--bundle={bundle}",
             "bench",
         ],
-        runtime: Runtime::Waits,
     },
     Rival {
         name: "runc",
         program: "runc",
         arguments: &["--root={state}", "run", "--bundle={bundle}", "bench"],
-        runtime: Runtime::Waits,
     },
     Rival {
         name: "youki",
         program: "youki",
         arguments: &["--root={state}", "run", "--bundle={bundle}", "bench"],
-        runtime: Runtime::Waits,
     },
     Rival {
         name: "bwrap",
@@ -105,7 +91,6 @@ pub(super) const RIVALS: [Rival; 5] = [
             "ALL",
             "{program}",
         ],
-        runtime: Runtime::Waits,
     },
     Rival {
         name: "unshare",
@@ -121,7 +106,6 @@ pub(super) const RIVALS: [Rival; 5] = [
             "--mount-proc",
             "{program}",
         ],
-        runtime: Runtime::Waits,
     },
 ];
 

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use nsinit_cgroups::{Error, Limits, Swap};
+use nsinit_cgroups::{Cgroup, Error, Limits, Swap};
 
-use crate::jobs::{View, create, job, root, traces, until};
+use crate::jobs::{View, create, job, name, root, traces, until};
 
 #[test]
 fn a_fork_above_the_pids_limit_fails_and_is_counted() {
@@ -75,13 +75,11 @@ fn a_memory_limit_below_what_is_in_use_tells_how_much_that_is() {
     let limits =
         Limits { memory: Some(64 << 20), memory_swap: Some(Swap::Total(64 << 20)), ..Limits::NONE };
     let job = job(View::V1, "busy", &limits);
-    // 20 MB in a variable of the shell, which without swap cannot be reclaimed.
-    let file = std::env::temp_dir().join(format!("nsinit-busy-{}", std::process::id()));
-    let script = "x=$(head -c 20000000 /dev/zero | tr '\\0' x); echo > \"$FILE\"; sleep 60";
-    let mut command = Command::new("sh");
-    let mut child = job.spawn(command.args(["-c", script]).env("FILE", &file)).expect("spawn");
-    until("the shell fills its memory", || file.exists());
-    std::fs::remove_file(&file).expect("clean up");
+    // dd holds its block while nobody reads; without swap it cannot be reclaimed.
+    let mut child = job.sh("dd if=/dev/zero bs=20000000 count=1 | sleep 60");
+    until("dd fills its block", || {
+        job.stats().is_ok_and(|stats| stats.memory.current > 20_000_000)
+    });
     let error = job.set(&Limits { memory: Some(1 << 20), ..Limits::NONE }).expect_err("too low");
     let text = error.to_string();
     assert!(text.contains("memory.limit_in_bytes: write 1048576 ("), "{text}");
@@ -175,4 +173,81 @@ fn files_of_the_unified_map_are_written() {
     let unified = vec![("cgroup.max.descendants".to_owned(), "3".to_owned())];
     let job = job(View::All, "unified", &Limits { unified, ..Limits::NONE });
     assert_eq!(job.file("v2", "cgroup.max.descendants"), "3");
+}
+
+/// Whether the unified tree has the controllers of these tests.
+fn v2_has_all() -> bool {
+    let hierarchies = View::All.hierarchies();
+    hierarchies.v2().is_some_and(|v2| ["memory", "cpu", "pids"].iter().all(|name| v2.has(name)))
+}
+
+#[test]
+fn limits_read_back_on_v2() {
+    require!(root(), "root");
+    only_where!(v2_has_all(), "v2 that has the controllers");
+    let limits = Limits {
+        memory: Some(64 << 20),
+        memory_high: Some(48 << 20),
+        memory_reservation: Some(16 << 20),
+        cpu_shares: Some(512),
+        cpus: Some(1.5),
+        pids: Some(64),
+        oom_group: Some(true),
+        unified: vec![("memory.min".into(), "4096".into())],
+        ..Limits::NONE
+    };
+    let job = job(View::All, "readback2", &limits);
+    let files = [
+        ("memory.max", "67108864"),
+        ("memory.high", "50331648"),
+        ("memory.low", "16777216"),
+        ("memory.min", "4096"),
+        ("memory.oom.group", "1"),
+        ("cpu.weight", "59"),
+        ("cpu.max", "150000 100000"),
+        ("pids.max", "64"),
+    ];
+    for (file, text) in files {
+        assert_eq!(job.file("v2", file), text, "{file}");
+    }
+    if job.dir("v2").join("memory.swap.max").exists() {
+        assert_eq!(job.file("v2", "memory.swap.max"), "67108864");
+    }
+    let mut child = job.sh("exec sleep 60");
+    let stats = job.stats().expect("stats");
+    assert_eq!(stats.pids.current, 1);
+    assert!(stats.memory.accounted && stats.memory.current > 0, "{stats:?}");
+    job.set(&Limits { memory: Some(32 << 20), ..Limits::NONE }).expect("set");
+    assert_eq!(job.stats().expect("stats").memory.limit, Some(32 << 20));
+    job.kill().expect("kill");
+    child.wait().expect("wait");
+}
+
+#[test]
+fn only_the_controllers_that_a_limit_needs_are_switched_on() {
+    require!(root(), "root");
+    only_where!(v2_has_all(), "v2 that has the controllers");
+    let job = job(View::All, "needed", &Limits { pids: Some(64), ..Limits::NONE });
+    assert_eq!(job.file("v2", "cgroup.controllers"), "pids");
+    let error = job.set(&Limits { memory: Some(1 << 20), ..Limits::NONE }).expect_err("memory");
+    assert!(matches!(error, Error::Controller { name: "memory", .. }), "{error}");
+}
+
+#[test]
+fn a_parent_with_processes_cannot_pass_controllers_on() {
+    require!(root(), "root");
+    only_where!(v2_has_all(), "v2 that has the controllers");
+    let job = job(View::All, "internal", &Limits { pids: Some(64), ..Limits::NONE });
+    let mut child = job.sh("exec sleep 60");
+    let below = format!("{}/below", name("internal"));
+    let error = Cgroup::create(&below, &Limits { pids: Some(1), ..Limits::NONE }).map(drop);
+    let error = error.expect_err("processes are in the parent");
+    assert!(matches!(error, Error::InternalProcesses { .. }), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("not both")));
+    assert_eq!(job.file("v2", "cgroup.type"), "domain", "the parent is as it was");
+    // Without a controller to pass on there is nothing against it.
+    let free = Cgroup::create(&below, &Limits::NONE).expect("create");
+    free.remove().expect("remove");
+    job.kill().expect("kill");
+    child.wait().expect("wait");
 }

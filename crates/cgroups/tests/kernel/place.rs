@@ -120,17 +120,19 @@ fn a_threaded_parent_is_named() {
 /// The user of the tests below, who owns nothing.
 const NOBODY: u32 = 65534;
 
-/// Runs one test of this file again as that user, below `own` in the unified tree if given.
+/// Runs one test of this file again as that user, in the cgroup `own` if given.
 fn as_nobody(test: &str, own: Option<&Path>) -> String {
-    let program = std::env::current_exe().expect("own path");
-    let mut command = Command::new("sh");
-    // The shell moves itself before it gives up being root.
-    command.args(["-c", "[ -n \"$PROCS\" ] && echo $$ > $PROCS; exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$0\" \"$@\""]);
-    command.arg(program).args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    let mut command = Command::new(std::env::current_exe().expect("own path"));
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).uid(NOBODY).gid(NOBODY);
     command.env("NSINIT_TEST_AS_NOBODY", "1").stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.env("PROCS", own.map_or(PathBuf::new(), |path| path.join("cgroup.procs")));
-    command.process_group(0);
-    let output = command.output().expect("sh");
+    let child = match own {
+        Some(path) => {
+            let cgroup = Cgroup::open(&[path.to_owned()]).unwrap_or_else(|e| panic!("{e}"));
+            cgroup.spawn(&mut command).unwrap_or_else(|e| panic!("{e}"))
+        }
+        None => command.spawn().expect("the test itself, as another user"),
+    };
+    let output = child.wait_with_output().expect("output");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     text
@@ -169,6 +171,7 @@ fn a_user_makes_jobs_below_the_nearest_cgroup_that_is_delegated() {
         assert!(job.gone());
         let limits = Limits { memory: Some(1 << 20), ..Limits::NONE };
         match create(View::V2, "below", &limits).map(|_| ()) {
+            // The one above did not pass it on.
             Err(Error::Controller { name: "memory", privileged: false, .. }) => {}
             other => panic!("{other:?}"),
         }
@@ -187,4 +190,45 @@ fn a_user_makes_jobs_below_the_nearest_cgroup_that_is_delegated() {
     let test = "place::a_user_makes_jobs_below_the_nearest_cgroup_that_is_delegated";
     let text = as_nobody(test, Some(&own));
     assert!(text.contains("below the delegated one"), "{text}");
+}
+
+/// Runs one test of this file again in a mount namespace of its own, after a script.
+fn with_mounts(test: &str, script: &str) {
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c"]).arg(format!("{script} && exec \"$0\" \"$@\""));
+    command.arg(std::env::current_exe().expect("own path"));
+    command.args(["--exact", test, "--nocapture"]).env("NSINIT_TEST_MOUNTS", "1");
+    let output = command.output().expect("unshare");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{error}");
+}
+
+#[test]
+fn a_hierarchy_that_is_hidden_is_done_without_unless_a_limit_needs_it() {
+    let test = "place::a_hierarchy_that_is_hidden_is_done_without_unless_a_limit_needs_it";
+    require!(root(), "root");
+    only_where!(View::V1.hierarchies().v1().len() > 1 || hidden(), "several v1 hierarchies");
+    if !hidden() {
+        let pids = View::V1.hierarchies().of("pids").map(|h| h.mount_point.clone());
+        only_where!(pids.is_some(), "v1 pids");
+        let mount = pids.expect("pids").display().to_string();
+        with_mounts(test, &format!("mount -t tmpfs none {mount}"));
+        with_mounts(test, &format!("umount {mount}"));
+        with_mounts(test, &format!("mount -o remount,bind,ro {mount}"));
+        return;
+    }
+    let job = job(View::V1, "hidden", &Limits::NONE);
+    assert!(job.paths().iter().all(|path| !path.display().to_string().contains("pids")));
+    let limits = Limits { pids: Some(9), ..Limits::NONE };
+    match create(View::V1, "hidden2", &limits).map(|_| ()) {
+        Err(Error::Controller { name: "pids", .. }) => {}
+        Err(Error::NotDelegated { needed, .. }) => assert_eq!(needed, ["pids"]),
+        other => panic!("{other:?}"),
+    }
+    assert!(traces("hidden2").is_empty());
+}
+
+fn hidden() -> bool {
+    std::env::var_os("NSINIT_TEST_MOUNTS").is_some()
 }

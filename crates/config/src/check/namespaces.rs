@@ -63,11 +63,11 @@ pub(super) fn check(found: &mut Findings, container: &Container) {
     }
     let mappings =
         [("uid_mappings", &container.uid_mappings), ("gid_mappings", &container.gid_mappings)];
+    if let Some((key, _)) = mappings.iter().find(|(_, lines)| !lines.is_empty()) {
+        found.needs(root.key(key), container, Namespace::User);
+    }
     for (key, lines) in mappings {
-        if !lines.is_empty() {
-            found.needs(root.key(key), container, Namespace::User);
-            id_mappings(found, root.key(key), lines);
-        }
+        id_mappings(found, root.key(key), lines);
     }
     one_sided(found, container);
 }

@@ -9,6 +9,10 @@ use nsinit_network::{
     Interface, NetworkNamespace, Route, Veth, blocking, connect, loopback_up, open_socket,
 };
 
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+
 use crate::harness::{
     add_br0, as_host, eth0, eth0_on_new_bridge, ip, links, only, require_namespaces, within,
 };
@@ -22,6 +26,33 @@ fn the_loopback_is_brought_up_by_the_child() {
         assert!(ip("-o link show lo").contains(",UP,"));
         assert!(ip("-o address show lo").contains("127.0.0.1/8"));
     });
+}
+
+#[test]
+fn a_refusal_to_bring_the_loopback_up_is_told() {
+    require_namespaces!();
+    as_host(|| {
+        let socket = open_socket().unwrap();
+        let mut mine = capabilities(None).unwrap();
+        mine.effective = CapabilitySet::empty();
+        set_capabilities(None, mine).unwrap(); // this thread's only
+        assert_eq!(loopback_up(socket.as_fd()), Err(Errno::PERM));
+    });
+}
+
+#[test]
+fn an_answer_that_was_left_unread_is_not_taken_for_another() {
+    require_namespaces!();
+    let container = NetworkNamespace::new().unwrap();
+    let socket = within(&container, || open_socket().unwrap());
+    // A request with the number 1 for a link that is not there.
+    let mut request = [0_u8; 32];
+    request[..12].copy_from_slice(&[32, 0, 0, 0, 16, 0, 5, 0, 1, 0, 0, 0]);
+    request[20] = 99;
+    rustix::net::send(&socket, &request, SendFlags::empty()).unwrap();
+    let ns = NetworkNamespace::from_socket(socket).unwrap();
+    blocking::connect(&ns, &[Interface::Loopback]).unwrap().keep();
+    assert!(within(&container, || ip("-o link show lo")).contains(",UP,"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nsinit_config::{MountKind, RootfsSource};
+use nsinit_config::{Container, MountKind, RootfsSource};
 use nsinit_namespaces::Kinds;
 use nsinit_rootfs::{self as rootfs, Facts, Furniture, Mount, NewNamespaces, Pivot};
 use nsinit_security::Lsm;
@@ -22,7 +22,7 @@ pub(super) fn steps(
     let container = source.container;
     let mut furniture = Furniture {
         mounts: all_mounts(source)?,
-        devices: container.devices.iter().map(device).collect(),
+        devices: devices(container),
         read_only_root: container.readonly_fs || is_tmpfs(source),
         pivot: if container.no_pivot_root { Pivot::MoveMount } else { Pivot::PivotRoot },
         console: terminal,
@@ -115,6 +115,16 @@ fn propagation(mount: &nsinit_config::Mount) -> rootfs::Propagation {
         None if mount.private => rootfs::Propagation::Private,
         None => rootfs::Propagation::Slave,
     }
+}
+
+/// The default nodes and the configuration's; one on the same path replaces the default.
+fn devices(container: &Container) -> Vec<rootfs::Device> {
+    let mut devices = rootfs::Device::defaults();
+    for asked in &container.devices {
+        devices.retain(|default| default.path != asked.path);
+        devices.push(device(asked));
+    }
+    devices
 }
 
 fn device(device: &nsinit_config::Device) -> rootfs::Device {

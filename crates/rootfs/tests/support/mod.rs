@@ -1,9 +1,8 @@
 //! Both: a container for one test, in namespaces that end with it.
-#![expect(dead_code, unused_macros, unused_imports, reason = "each test binary uses a part of it")]
 
 use std::fs;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -50,7 +49,9 @@ impl Temporary {
         let name = format!("nsinit-rootfs-{}-{number}", std::process::id());
         let path = std::env::temp_dir().canonicalize().expect("a temporary directory").join(name);
         let this = Temporary(path);
-        for directory in ["root/proc", "root/sys", "root/dev", "root/data", "root/etc", "canary/sub", "source"] {
+        for directory in
+            ["root/proc", "root/sys", "root/dev", "root/data", "root/etc", "canary/sub", "source"]
+        {
             fs::create_dir_all(this.0.join(directory)).expect("directory");
         }
         fs::write(this.0.join("canary/file"), "alive").expect("file");
@@ -88,9 +89,13 @@ impl Temporary {
             let (mode, uid, gid, size) = (seen.mode(), seen.uid(), seen.gid(), seen.size());
             let (time, nanoseconds) = (seen.mtime(), seen.mtime_nsec());
             let bytes = if seen.is_file() { fs::read(&path).expect("bytes") } else { Vec::new() };
-            told.push(format!("{path:?} {mode:o} {uid} {gid} {size} {time}.{nanoseconds} {bytes:?}"));
+            told.push(format!(
+                "{path:?} {mode:o} {uid} {gid} {size} {time}.{nanoseconds} {bytes:?}"
+            ));
             if seen.is_dir() {
-                todo.extend(fs::read_dir(&path).expect("list").map(|entry| entry.expect("entry").path()));
+                todo.extend(
+                    fs::read_dir(&path).expect("list").map(|entry| entry.expect("entry").path()),
+                );
             }
         }
         told.sort();
@@ -102,7 +107,9 @@ impl Temporary {
         while let Some(path) = todo.pop() {
             std::os::unix::fs::lchown(&path, Some(id), Some(id)).expect("lchown");
             if path.symlink_metadata().expect("metadata").is_dir() {
-                todo.extend(fs::read_dir(&path).expect("list").map(|entry| entry.expect("entry").path()));
+                todo.extend(
+                    fs::read_dir(&path).expect("list").map(|entry| entry.expect("entry").path()),
+                );
             }
         }
     }
@@ -139,7 +146,6 @@ pub(crate) struct Sandbox {
 #[derive(Debug)]
 pub(crate) struct Paths {
     pub(crate) source_sub: std::ffi::CString,
-    pub(crate) canary: std::ffi::CString,
     uid_map: Vec<u8>,
     gid_map: Vec<u8>,
 }
@@ -156,7 +162,8 @@ pub(crate) enum Ended {
     Exit(i32),
 }
 
-pub(crate) const ALL: NewNamespaces = NewNamespaces { pid: true, net: true, ipc: true, cgroup: false };
+pub(crate) const ALL: NewNamespaces =
+    NewNamespaces { pid: true, net: true, ipc: true, cgroup: false };
 
 impl Sandbox {
     pub(crate) fn new(who: As) -> Sandbox {
@@ -215,7 +222,8 @@ impl Sandbox {
         probe: impl Fn(&mut Child) -> Result<(), u32>,
     ) -> Ended {
         let paths = self.paths(temporary);
-        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("pipe");
+        let (reader, writer) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("pipe");
         let pid = sys::fork(|| {
             self.enter(&paths, || {
                 let mut child = Child::new();
@@ -253,40 +261,49 @@ impl Sandbox {
     }
 
     fn paths(&self, temporary: &Temporary) -> Paths {
-        let c = |path: PathBuf| std::ffi::CString::new(path.to_str().expect("UTF-8")).expect("no NUL");
+        let c =
+            |path: PathBuf| std::ffi::CString::new(path.to_str().expect("UTF-8")).expect("no NUL");
         let id = |own: u32| if self.who == As::Nobody && own == 0 { 65534 } else { own };
         let uid = id(rustix::process::geteuid().as_raw());
         let gid = id(rustix::process::getegid().as_raw());
         Paths {
             source_sub: c(temporary.source().join("sub")),
-            canary: c(temporary.canary()),
             uid_map: format!("0 {uid} 1").into_bytes(),
             gid_map: format!("0 {gid} 1").into_bytes(),
         }
     }
 
+    /// As root: a mount namespace that plays the host, and stays while the container
+    /// lives. Exit code 88: the host had other mounts afterwards.
     fn enter(&self, paths: &Paths, act: impl FnOnce() -> i32) -> i32 {
-        match self.unshare(paths) {
-            Ok(()) => {}
-            Err((stage, _)) => return stage,
+        let inner = || match self.unshare(paths) {
+            Ok(()) => sys::fork(act).map_or(95, wait),
+            Err((stage, _)) => stage,
+        };
+        if !rustix::process::geteuid().is_root() {
+            return inner();
         }
-        match sys::fork(act) {
-            Ok(pid) => wait(pid),
-            Err(_) => 95,
+        if let Err((stage, _)) = self.play_host(paths) {
+            return stage;
+        }
+        let before = mounts();
+        match sys::fork(inner).map_or(95, wait) {
+            0 if mounts() != before => 88,
+            code => code,
         }
     }
 
+    fn play_host(&self, paths: &Paths) -> Result<(), (i32, Errno)> {
+        sys::unshare(libc::CLONE_NEWNS).map_err(|errno| (90, errno))?;
+        let slave = rustix::mount::MountPropagationFlags::DOWNSTREAM
+            | rustix::mount::MountPropagationFlags::REC;
+        rustix::mount::mount_change(c"/", slave).map_err(|errno| (91, errno))?;
+        (self.host)(paths).map_err(|errno| (92, errno))
+    }
+
     fn unshare(&self, paths: &Paths) -> Result<(), (i32, Errno)> {
-        let root = rustix::process::geteuid().is_root();
-        if root {
-            sys::unshare(libc::CLONE_NEWNS).map_err(|errno| (90, errno))?;
-            let slave = rustix::mount::MountPropagationFlags::DOWNSTREAM
-                | rustix::mount::MountPropagationFlags::REC;
-            rustix::mount::mount_change(c"/", slave).map_err(|errno| (91, errno))?;
-            (self.host)(paths).map_err(|errno| (92, errno))?;
-            if self.who == As::Nobody {
-                sys::become_user(65534).map_err(|errno| (93, errno))?;
-            }
+        if self.who == As::Nobody && rustix::process::geteuid().is_root() {
+            sys::become_user(65534).map_err(|errno| (93, errno))?;
         }
         let mut flags = libc::CLONE_NEWNS;
         for (wanted, flag) in [
@@ -309,6 +326,20 @@ impl Sandbox {
         }
         Ok(())
     }
+}
+
+/// How many mounts this process sees.
+fn mounts() -> usize {
+    let mut buffer = [0; 4096];
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::openat(CWD, c"/proc/self/mountinfo", flags, Mode::empty()) else {
+        return 0;
+    };
+    let mut lines = 0;
+    while let Ok(got @ 1..) = rustix::io::read(&file, &mut buffer) {
+        lines += buffer[..got].iter().filter(|&&byte| byte == b'\n').count();
+    }
+    lines
 }
 
 /// Waits; the exit code, or 256 + the signal.

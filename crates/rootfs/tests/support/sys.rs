@@ -62,7 +62,8 @@ pub(crate) fn become_user(id: u32) -> Result<(), Errno> {
     // SAFETY: as above.
     let ended = ended | unsafe { libc::syscall(libc::SYS_setresuid, id, id, id) };
     // SAFETY: makes /proc/self writable by its owner again.
-    let ended = ended | unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
+    let ended =
+        ended | unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0) };
     if ended == 0 { Ok(()) } else { Err(last()) }
 }
 
@@ -78,14 +79,12 @@ pub(crate) fn old_kernel() -> Result<(), Errno> {
         answer(libc::SECCOMP_RET_ALLOW),
         answer(libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
     ];
-    let filter =
-        libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     // SAFETY: no pointers.
     let ended = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
     // SAFETY: `filter` and `program` live across the call, and the kernel copies them.
-    let loaded = unsafe {
-        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter)
-    };
+    let loaded =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
     if ended == 0 && loaded == 0 { Ok(()) } else { Err(last()) }
 }
 

@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The same without a runtime of one's own.
     let links = nsinit_network::blocking::connect(&ns, &[Interface::Loopback])?;
     drop(links);
-    tokio::runtime::Builder::new_current_thread().build()?.block_on(with_bridge(&ns))
+    tokio::runtime::Builder::new_current_thread().enable_io().build()?.block_on(with_bridge(&ns))
 }
 
 async fn with_bridge(ns: &NetworkNamespace) -> Result<(), Box<dyn std::error::Error>> {
