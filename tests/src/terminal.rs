@@ -72,13 +72,25 @@ impl Terminal {
                 self.seen.drain(..at + text.len());
                 return self;
             }
-            let Ok(bytes) =
-                self.output.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            else {
+            let Some(bytes) = self.next(deadline) else {
                 panic!("{}: {text:?} did not appear, but: {:?}", self.command, self.seen);
             };
             self.seen.push_str(&String::from_utf8_lossy(&bytes));
         }
+    }
+
+    /// What appears next; `None` after the end or the deadline. The program's
+    /// side stays open here, so that the end is the launcher's.
+    fn next(&mut self, deadline: Instant) -> Option<Vec<u8>> {
+        while Instant::now() < deadline {
+            let ended = self.child.try_wait().is_ok_and(|status| status.is_some());
+            match self.output.recv_timeout(Duration::from_millis(100)) {
+                Ok(bytes) => return Some(bytes),
+                Err(_) if ended => return None,
+                Err(_) => {}
+            }
+        }
+        None
     }
 
     /// Changes the size, as a window manager would.

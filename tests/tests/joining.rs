@@ -116,8 +116,9 @@ fn the_configuration_is_sealed_at_the_start() {
     require!(Container);
     let sandbox = Sandbox::new().config(r#"{"hostname": "sealed", "working_dir": "/tmp"}"#);
     let first = started(&sandbox);
-    let sandbox =
-        sandbox.config(r#"{"hostname": "rewritten", "working_dir": "/", "namespaces": ["NEWNS"]}"#);
+    let sandbox = sandbox.config(
+        r#"{"hostname": "rewritten", "working_dir": "/", "namespaces": ["NEWNS", "NEWUTS"]}"#,
+    );
     sandbox.run(["probe", "hostname", ",", "cwd"]).code(0).stdout("sealed\n/tmp\n");
     first.finish().code(0);
 }

@@ -154,8 +154,11 @@ fn a_missing_program_leaves_no_interface() {
 #[test]
 fn several_interfaces_are_numbered() {
     require!(Root, Ip);
-    let sandbox = with_veth(
-        r#"}, {"type": "veth", "context": {"bridge": "$LINKb", "prefix": "$LINK", "create": true}, "address": "10.78.0.2/24""#,
+    let sandbox = Sandbox::new().own_network();
+    sandbox.on_host(["ip", "link", "add", "$LINKb", "type", "bridge"]);
+    let sandbox = sandbox.config(
+        r#"{"networks": [{"type": "veth", "context": {"bridge": "$LINKb", "prefix": "$LINK"}, "address": "10.77.0.2/24"},
+                         {"type": "veth", "context": {"bridge": "$LINKb", "prefix": "$LINK"}, "address": "10.78.0.2/24"}]}"#,
     );
     sandbox.run(["probe", "addresses"]).code(0).stdout_has("eth0 10.77.0.2\neth1 10.78.0.2\n");
 }

@@ -44,16 +44,16 @@ fn the_containers_path_is_searched() {
     require!(Container);
     let sandbox = Sandbox::new()
         .directory("opt")
-        .executable("opt/tool", "#!/bin/probe echo found\n")
+        .executable("opt/tool", "#!/bin/probe args\n")
         .config(r#"{"environment": ["PATH=/opt:/bin"]}"#);
-    sandbox.run(["tool"]).code(0).stdout_has("found");
+    sandbox.run(["tool"]).code(0).stdout("/opt/tool\n");
 }
 
 #[test]
 fn relative_elements_of_path_are_skipped() {
     require!(Container);
     let sandbox = Sandbox::new()
-        .executable("probe", "#!/bin/probe echo wrong\n")
+        .executable("probe", "#!/bin/probe ready\n")
         .config(r#"{"environment": ["PATH=PATH=$PATH:.::bin:/bin"], "working_dir": "/"}"#);
     sandbox.run(["probe", "echo", "right"]).code(0).stdout("right\n");
 }
@@ -79,7 +79,7 @@ fn a_program_with_a_slash_is_relative_to_the_working_directory() {
 fn the_rights_of_the_containers_user_count() {
     require!(Root);
     let sandbox =
-        Sandbox::new().executable("bin/tool", "#!/bin/probe echo\n").mode("bin/tool", 0o700);
+        Sandbox::new().executable("bin/tool", "#!/bin/probe ready\n").mode("bin/tool", 0o700);
     sandbox.config(r#"{"user": "www"}"#).run(["/bin/tool"]).code(126);
 }
 

@@ -110,7 +110,7 @@ fn nothing_can_be_mounted_or_unmounted() {
             "/data",
             ",",
             "unmount",
-            "/proc/kcore",
+            "/proc/interrupts",
             ",",
             "unmount",
             "/sys",

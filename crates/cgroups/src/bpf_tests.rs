@@ -1,4 +1,4 @@
-//! The device program, run by an interpreter of the few instructions it uses.
+//! Parent: the device program, run by an interpreter of the few instructions it uses.
 
 use super::*;
 

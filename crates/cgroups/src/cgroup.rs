@@ -38,7 +38,7 @@ pub(crate) struct Member {
 #[derive(Debug)]
 pub(crate) struct Level {
     pub(crate) dir: Dir,
-    /// Whether this crate made it, and so removes it when it is empty.
+    /// Whether this crate made it, now or before, and so removes it when it is empty.
     pub(crate) made: bool,
 }
 
@@ -68,7 +68,7 @@ impl Cgroup {
         open.chain(self.missing.iter().cloned()).collect()
     }
 
-    /// The directories above that `create` had to make, for [`open_with_parents`](Cgroup::open_with_parents).
+    /// The directories above that this crate has made, for [`open_with_parents`](Cgroup::open_with_parents).
     pub fn made_parents(&self) -> Vec<PathBuf> {
         let above = |member: &Member| {
             let made = member.above.iter().filter(|level| level.made);
@@ -90,7 +90,8 @@ impl Cgroup {
         Cgroup::open_with_parents(paths, &[])
     }
 
-    /// The same; `parents` are removed with it when they are empty.
+    /// The same; `parents` are removed with it when they are empty, for kernels
+    /// where they could not be marked as made by this crate.
     ///
     /// # Errors
     /// As [`open`](Cgroup::open).
@@ -235,7 +236,7 @@ fn open_member(
     };
     let mut next = within(dir.parent()?)?;
     let mut above = Vec::new();
-    while parents.iter().any(|made| made == next.path()) {
+    while next.marked() || parents.iter().any(|made| made == next.path()) {
         let over = within(next.parent()?)?;
         above.insert(0, Level { dir: next, made: true });
         next = over;

@@ -279,6 +279,10 @@ fn make_below(need: &Need<'_>, base: Dir, names: &[&str]) -> Result<Member, Erro
             let processes = text.lines().count();
             return Err(Error::Exists { path: dir.path().to_owned(), processes });
         }
+        if made && !last {
+            dir.mark();
+        }
+        let made = made || dir.marked();
         way.levels.push(Level { dir, made });
         if let [.., above, level] = way.levels.as_slice() {
             if hierarchy.version == Version::V1 && hierarchy.has("cpuset") {

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, at};
@@ -17,6 +17,9 @@ use crate::hierarchy::Version;
 const V1_MAGIC: u64 = 0x27e0eb;
 /// statfs(2): `CGROUP2_SUPER_MAGIC`.
 const V2_MAGIC: u64 = 0x6367_7270;
+
+/// Extended attributes: root's, and the one that anybody may set on v2.
+const MARKS: [&str; 2] = ["trusted.nsinit", "user.nsinit"];
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -92,6 +95,21 @@ impl Dir {
             Err(Errno::EXIST) => Ok(false),
             Err(errno) => Err(Error::io("mkdir", self.path.join(name), errno)),
         }
+    }
+
+    /// Notes on a directory that this crate made it, for whoever leaves it last.
+    /// Without extended attributes only the one that made it removes it.
+    pub(crate) fn mark(&self) {
+        let set = |name| rustix::fs::fsetxattr(&self.fd, name, b"1", XattrFlags::empty());
+        if set(MARKS[0]).is_err() {
+            let _ = set(MARKS[1]);
+        }
+    }
+
+    /// Whether this crate made the directory.
+    pub(crate) fn marked(&self) -> bool {
+        let mut value = [0; 8];
+        MARKS.iter().any(|name| rustix::fs::fgetxattr(&self.fd, *name, &mut value).is_ok())
     }
 
     /// Removes an empty child.

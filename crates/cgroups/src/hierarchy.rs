@@ -97,12 +97,29 @@ impl Hierarchies {
         // Absent on kernels without any v1 controller; then v2's own files tell.
         let known = fs::read_to_string("/proc/cgroups").unwrap_or_default();
         let mut found = Hierarchies::parse(&mounts, &own, &known);
+        found.drop_hidden();
         if let Some(v2) = &mut found.v2 {
             let file = v2.mount_point.join("cgroup.controllers");
             let names = fs::read_to_string(file).unwrap_or_default();
             v2.controllers = names.split_ascii_whitespace().map(str::to_owned).collect();
         }
         found
+    }
+
+    /// Forgets what cannot be reached because something is mounted above it.
+    fn drop_hidden(&mut self) {
+        let visible = |hierarchy: &Hierarchy| {
+            rustix::fs::stat(&hierarchy.mount_point).is_ok_and(|found| {
+                let device = (rustix::fs::major(found.st_dev), rustix::fs::minor(found.st_dev));
+                device == hierarchy.device
+            })
+        };
+        let any = !self.v1.is_empty() || self.v2.is_some();
+        self.v1.retain(visible);
+        self.v2 = self.v2.take().filter(visible);
+        if any && self.v1.is_empty() && self.v2.is_none() {
+            self.trouble = Some("other mounts hide all cgroup file systems".to_owned());
+        }
     }
 
     /// The same from the three texts; the controllers of v2 are left empty,

@@ -1,4 +1,4 @@
-//! The pure parser, on texts of hosts of every arrangement.
+//! Parent: the pure parser, on texts of hosts of every arrangement.
 
 use super::*;
 

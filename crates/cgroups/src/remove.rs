@@ -17,7 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Cgroup {
     /// Removes the cgroup, with the cgroups that its processes made below it,
-    /// in every hierarchy, and the empty parents that `create` had to make.
+    /// in every hierarchy, and the parents that `create` had to make for it or
+    /// for another job, when they are empty.
     ///
     /// Processes that are still in it stay there, with their limits in force:
     /// the cgroup is not removed then. [`kill`](Cgroup::kill) comes before.

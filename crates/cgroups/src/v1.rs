@@ -138,22 +138,45 @@ fn devices(dir: &Dir, rules: &[DeviceRule]) -> Result<(), Error> {
         dir.write_raw("devices.allow", &text).map_err(|e| refused("devices.allow", &text, e))?;
     }
     let expected = if everything { vec![DeviceRule::ALL] } else { rules };
-    let list = dir.read("devices.list")?;
-    let mut found = list.lines().map(str::parse).collect::<Result<Vec<DeviceRule>, Error>>()?;
-    let unexpected: Vec<String> =
-        found.iter().filter(|rule| !expected.contains(rule)).map(ToString::to_string).collect();
-    found.retain(|rule| expected.contains(rule));
-    if unexpected.is_empty() && found.len() == expected.len() {
-        return Ok(());
+    match difference(&expected, &dir.read("devices.list")?)? {
+        None => Ok(()),
+        Some(what) => {
+            Err(Error::DeviceRules { path: dir.path().join("devices.list"), what, source: None })
+        }
     }
-    Err(Error::DeviceRules {
-        path: dir.path().join("devices.list"),
-        what: format!(
-            "{} of {} rules are in force, and not asked for: {:?}",
-            found.len(),
-            expected.len(),
-            unexpected
-        ),
-        source: None,
+}
+
+/// How the list in force differs from the rules asked for; `None` where it does not.
+fn difference(expected: &[DeviceRule], list: &str) -> Result<Option<String>, Error> {
+    let found = list.lines().map(str::parse).collect::<Result<Vec<DeviceRule>, Error>>()?;
+    let texts = |of: &[DeviceRule], not_in: &[DeviceRule]| {
+        let rest = of.iter().filter(|rule| !not_in.contains(rule));
+        rest.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    let (missing, unasked) = (texts(expected, &found), texts(&found, expected));
+    Ok(match (missing.is_empty(), unasked.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(format!("not in force: {missing}")),
+        (true, false) => Some(format!("in force unasked: {unasked}")),
+        (false, false) => Some(format!("not in force: {missing}; in force unasked: {unasked}")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_not_what_was_asked_for_is_told() {
+        let rules = ["c 1:3 rwm", "c 136:* rw"].map(|text| text.parse().expect(text));
+        let told = |list| difference(&rules, list).expect("a list").unwrap_or_default();
+        assert_eq!(told("c 136:* rw\nc 1:3 rwm\n"), "");
+        assert_eq!(told("c 1:3 rwm\n"), "not in force: c 136:* rw");
+        assert_eq!(told("c 1:3 rwm\nc 136:* rw\nb *:* m\n"), "in force unasked: b *:* m");
+        assert_eq!(
+            told("c 1:3 rwm\nc 136:* rwm\n"),
+            "not in force: c 136:* rw; in force unasked: c 136:* rwm"
+        );
+        assert!(told("a *:* rwm\n").contains("in force unasked: a *:* rwm"));
+    }
 }

@@ -1,4 +1,4 @@
-//! What is written to which file of version 2, in a directory that stands for a cgroup.
+//! Parent: what is written to which file of version 2, in a directory that stands for a cgroup.
 
 use std::fs;
 use std::path::PathBuf;

@@ -27,8 +27,13 @@ pub(crate) struct DecodeError {
 
 #[derive(Debug)]
 pub(crate) enum Kind {
-    UnknownKey { expected: &'static [&'static str] },
-    UnknownWord { word: String, expected: &'static [&'static str] },
+    UnknownKey {
+        expected: &'static [&'static str],
+    },
+    UnknownWord {
+        word: String,
+        expected: &'static [&'static str],
+    },
     MissingKey(&'static str),
     /// What the value should have been, in serde's words.
     Mismatch(String),

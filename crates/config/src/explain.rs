@@ -47,8 +47,7 @@ pub(crate) fn not_utf8(content: &[u8], error: Utf8Error, name: &str) -> Faults {
     };
     let valid = std::str::from_utf8(&content[..offset]).unwrap_or_default();
     let suggestion = Some(help.to_owned());
-    let fault =
-        TextFault { path: KeyPath::default(), span: offset..offset, message, suggestion };
+    let fault = TextFault { path: KeyPath::default(), span: offset..offset, message, suggestion };
     Faults::new(Some(name.to_owned()), vec![locate(valid, fault)])
 }
 
@@ -81,9 +80,9 @@ fn follows_from_dropped(root: &Node, positions: &[usize], error: &DecodeError) -
 /// Findings with their places; those that may follow from something dropped
 /// are left out.
 fn placed(findings: Vec<Finding>, root: &Node) -> impl Iterator<Item = TextFault> {
-    let kept = findings.into_iter().filter(|finding| {
-        !finding.because.iter().any(|path| root.has_lost(path))
-    });
+    let kept = findings
+        .into_iter()
+        .filter(|finding| !finding.because.iter().any(|path| root.has_lost(path)));
     kept.map(|Finding { path, message, suggestion, .. }| {
         let (node, path, _) = root.find(&path);
         TextFault { path, span: node.span.clone(), message, suggestion }

@@ -141,7 +141,10 @@ pub(crate) fn optional_capabilities<'de, D: Deserializer<'de>>(
     capabilities(deserializer).map(Some)
 }
 
-pub(crate) fn write_name<S: Serializer, T: fmt::Display>(name: &T, s: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn write_name<S: Serializer, T: fmt::Display>(
+    name: &T,
+    s: S,
+) -> Result<S::Ok, S::Error> {
     s.collect_str(name)
 }
 

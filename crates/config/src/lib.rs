@@ -13,7 +13,7 @@
 //! let faults = Container::from_str(text, "container.json").unwrap_err();
 //! assert_eq!(
 //!     faults.to_string().lines().next(),
-//!     Some(r#"container.json:1:73: mounts[0].destination: must be absolute, got "data""#)
+//!     Some(r#"container.json:1:69: mounts[0].destination: must be absolute, got "data""#)
 //! );
 //!
 //! let mut container = Container::default();

@@ -142,9 +142,7 @@ fn suggestion(path: &KeyPath, node: &Node, expected: &str, got: &str) -> Option<
         (Value::String(word), "true or false") if matches!(word.as_str(), "true" | "false") => {
             Some(format!("without quotes: {word}"))
         }
-        (Value::Unsigned(number @ 0..=1), "true or false") => {
-            Some(format!("use {}", *number == 1))
-        }
+        (Value::Unsigned(number @ 0..=1), "true or false") => Some(format!("use {}", *number == 1)),
         (Value::String(text), expected) if expected.contains("number") => number(path, text),
         (Value::String(_), "an array") => Some(format!("write [{got}]")),
         (Value::Unsigned(_) | Value::Signed(_), "a string") => Some(format!("write \"{got}\"")),

@@ -96,7 +96,9 @@ pub(crate) mod by_name {
             }
         }
 
-        pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
+        pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+            d: D,
+        ) -> Result<Option<u64>, D::Error> {
             d.deserialize_any(Limit)
         }
 

@@ -105,7 +105,8 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
         None => number.parse::<u64>().ok()?.checked_mul(1 << shift),
         Some((whole, fraction)) if fraction.len() <= 6 => {
             let divisor = 10_u64.pow(u32::try_from(fraction.len()).ok()?);
-            let parts = format!("{whole}{fraction}").parse::<u64>().ok()?.checked_mul(1 << shift)?;
+            let parts =
+                format!("{whole}{fraction}").parse::<u64>().ok()?.checked_mul(1 << shift)?;
             Some(parts / divisor)
         }
         Some(_) => None,

@@ -3,7 +3,7 @@
 use nsinit_config::{Container, Mount};
 
 fn message(text: &str) -> String {
-    Container::from_str(text, "container.json").unwrap_err().to_string()
+    Container::from_str(text, "container.json").expect_err(text).to_string()
 }
 
 #[track_caller]

@@ -108,7 +108,8 @@ fn mounts() -> Vec<Mount> {
         private: true,
         ..Mount::tmpfs("/tmp")
     };
-    let passwd = Mount { mode: Some(0o600), ..Mount::file("/etc/passwd", "root:x:0:0::/:/bin/sh\n") };
+    let passwd =
+        Mount { mode: Some(0o600), ..Mount::file("/etc/passwd", "root:x:0:0::/:/bin/sh\n") };
     let kinds = [MountKind::Sysfs, MountKind::Devpts, MountKind::Mqueue, MountKind::Cgroup];
     let places = ["/sys", "/dev/pts", "/dev/mqueue", "/sys/fs/cgroup"];
     let mut mounts = vec![etc, tmp, passwd, Mount::symlink("/bin", "usr/bin")];
@@ -138,7 +139,8 @@ fn full() -> Container {
         gid: Some(5),
         access: Some("rw".into()),
     };
-    let fifo = Device { major: None, minor: None, access: None, ..device("/run/p", DeviceKind::Fifo) };
+    let fifo =
+        Device { major: None, minor: None, access: None, ..device("/run/p", DeviceKind::Fifo) };
     let ids = vec![
         IdMapping { container_id: 0, host_id: 1000, size: 1 },
         IdMapping { container_id: 1, host_id: 100_000, size: 65536 },
@@ -155,7 +157,11 @@ fn full() -> Container {
         time_offsets: Some(TimeOffsets { monotonic: -1, boottime: i64::MAX }),
         sysctl: map(&[("net.ipv4.ip_forward", "1")]),
         mounts: mounts(),
-        devices: vec![device("/dev/fuse", DeviceKind::Char), device("/dev/x", DeviceKind::Block), fifo],
+        devices: vec![
+            device("/dev/fuse", DeviceKind::Char),
+            device("/dev/x", DeviceKind::Block),
+            fifo,
+        ],
         masked_paths: Some(vec![]),
         readonly_paths: Some(vec!["/proc/sys".into()]),
         networks: networks(),

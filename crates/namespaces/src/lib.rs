@@ -81,5 +81,5 @@ pub use kind::Namespace;
 pub use kinds::Kinds;
 pub use namespace_file::NamespaceFile;
 pub use process::Process;
-pub use sys::{clone, fork_in_child, fork_sibling_in_child};
+pub use sys::{Kinship, clone, fork_in_child};
 pub use time_offsets::TimeOffsets;

@@ -105,9 +105,19 @@ pub unsafe fn clone(
     }
 }
 
-/// A plain copy of the calling process, `None` in the copy: for a process
-/// that has entered the namespaces of a container and needs a child in its
-/// pid namespace. Nothing is blocked, restored or explained here.
+/// Whose child the copy made by [`fork_in_child()`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kinship {
+    /// The caller's, who waits for it.
+    Child,
+    /// The caller's parent's (`CLONE_PARENT`), who is sent the pidfd and waits.
+    Sibling,
+}
+
+/// A plain copy of the calling process, `None` in the copy, else its pid (as
+/// the caller's PID namespace has it) and a pidfd: for a process that has
+/// entered the namespaces of a container and needs a process in its PID
+/// namespace. Nothing is blocked, restored or explained here.
 ///
 /// # Safety
 /// As [`clone()`]'s for both processes: this is meant for a process that is
@@ -115,35 +125,24 @@ pub unsafe fn clone(
 ///
 /// # Errors
 /// Errors of clone3(2).
-pub unsafe fn fork_in_child() -> Result<Option<Pid>, Errno> {
-    let mut args = CloneArgs { exit_signal: libc::SIGCHLD as u64, ..CloneArgs::default() };
-    // SAFETY: the arguments hold no pointer; the rest is the caller's promise.
-    unsafe { clone3(&mut args) }
-}
-
-/// A copy of the calling process with the same parent, `None` in the copy: for
-/// a process that has entered the namespaces of a container on behalf of its
-/// parent, which is sent the pidfd and waits for the copy as for its own child.
-///
-/// # Safety
-/// As [`fork_in_child()`]'s.
-///
-/// # Errors
-/// Errors of clone3(2).
-pub unsafe fn fork_sibling_in_child() -> Result<Option<OwnedFd>, Errno> {
+pub unsafe fn fork_in_child(kinship: Kinship) -> Result<Option<(Pid, OwnedFd)>, Errno> {
     let mut pidfd: c_int = -1;
+    // A sibling ends with the signal that the caller ends with, and may not name one.
+    let (kin, exit_signal) = match kinship {
+        Kinship::Child => (0, libc::SIGCHLD),
+        Kinship::Sibling => (libc::CLONE_PARENT, 0),
+    };
     let mut args = CloneArgs {
-        flags: (libc::CLONE_PARENT | libc::CLONE_PIDFD) as u64,
+        flags: (kin | libc::CLONE_PIDFD) as u64,
         pidfd: ptr::from_mut(&mut pidfd) as u64,
+        exit_signal: exit_signal as u64,
         ..CloneArgs::default()
     };
     // SAFETY: `pidfd` outlives the call; the rest is the caller's promise.
-    match unsafe { clone3(&mut args) }? {
-        None => Ok(None),
-        // SAFETY: with CLONE_PIDFD the kernel stored a new descriptor there,
-        // which nothing else knows of.
-        Some(_) => Ok(Some(unsafe { OwnedFd::from_raw_fd(pidfd) })),
-    }
+    let Some(pid) = unsafe { clone3(&mut args) }? else { return Ok(None) };
+    // SAFETY: with CLONE_PIDFD the kernel stored a new descriptor there,
+    // which nothing else knows of.
+    Ok(Some((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })))
 }
 
 /// `None` in the child.

@@ -227,7 +227,7 @@ fn exec_command(line: &CommandLine, exec: &Exec, log: &Log) -> Result<u8> {
             crate::seal::reexecute_sealed()?;
             let mut state = state;
             shape.personal(&mut state.container);
-            log.event(&format!("join the container of pid {}", state.pid));
+            log.event(&format!("join the container of pid {}", state.init.pid));
             session.join(&state, &shape.env, &shape.command)?
         }
         None => {

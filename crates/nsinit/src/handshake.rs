@@ -15,7 +15,9 @@
 //!   Proceed ────────────────────────────▶  only with interfaces
 //!        ◀──────────────────────── Ready
 //!   write state and pid file
-//!   Start ──────────────────────────────▶  last steps, execve
+//!   Start ──────────────────────────────▶  last steps
+//!        ◀─────────────── Program + pidfd  only when init stays as PID 1
+//!                                          execve
 //!        ◀─────────────────────────── EOF  the program runs
 //!        ◀────── Failed { step, errno }    at any time; then init exits
 //! ```
@@ -54,14 +56,14 @@ pub enum Tag {
     Start,
     /// Init: a step failed; init ends.
     Failed,
-    /// Joining: the pidfd of the process that will be the program, attached.
-    Joined,
+    /// Init: the pidfd of another process, which will be the program, attached.
+    Program,
 }
 
 impl Tag {
     fn from_raw(raw: u32) -> Option<Tag> {
-        use Tag::{Console, Failed, Joined, Mapped, Netlink, Proceed, Ready, Start};
-        [Mapped, Netlink, Proceed, Console, Ready, Start, Failed, Joined]
+        use Tag::{Console, Failed, Mapped, Netlink, Proceed, Program, Ready, Start};
+        [Mapped, Netlink, Proceed, Console, Ready, Start, Failed, Program]
             .into_iter()
             .find(|tag| *tag as u32 == raw)
     }

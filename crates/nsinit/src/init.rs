@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nsinit_cgroups::Entry;
-use nsinit_namespaces::{Join, Kinds, NamespaceFile};
+use nsinit_namespaces::{Join, Kinds, Kinship, NamespaceFile};
 use nsinit_network as network;
 use nsinit_rootfs as rootfs;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
@@ -243,20 +243,25 @@ fn interpreter_of<'a>(line: &[u8; 256], name: &'a mut [u8; 256]) -> Option<&'a C
 /// Goes on as a child, which the joined PID namespace holds; this process waits
 /// for nobody and ends.
 pub(crate) fn enter_pid_namespace(child: &Child<'_>) -> Result<(), Errno> {
-    match sys::fork_sibling()? {
+    match sys::fork(Kinship::Sibling)? {
         None => Ok(()),
-        Some(process) => {
-            let told = child.channel.send(Tag::Joined, Some(process.as_fd()));
+        Some((_, program)) => {
+            let told = child.channel.send(Tag::Program, Some(program.as_fd()));
             sys::exit_immediately(i32::from(told.is_err()))
         }
     }
 }
 
 /// Stays as PID 1; the program's future process returns.
-pub(crate) fn stay(_child: &Child<'_>) -> Result<(), Errno> {
-    match sys::fork()? {
+pub(crate) fn stay(child: &Child<'_>) -> Result<(), Errno> {
+    match sys::fork(Kinship::Child)? {
         None => rustix::process::setsid().map(drop),
-        Some(program) => reap_until_end_of(program),
+        Some((pid, program)) => {
+            if child.channel.send(Tag::Program, Some(program.as_fd())).is_err() {
+                sys::exit_immediately(125);
+            }
+            reap_until_end_of(pid)
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use nsinit_namespaces::{CloneRequest, Join, Kinds, Process};
 use nsinit_security::Groups;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
@@ -23,6 +23,7 @@ use crate::init::{self, Inherited};
 use crate::launch::Running;
 use crate::lower::process::{self as lower, Identity};
 use crate::plan::Plan;
+use crate::process;
 use crate::state::State;
 use crate::step::Step;
 
@@ -49,15 +50,15 @@ pub struct Joining<'a> {
 pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Running> {
     let state = joining.state;
     let gone = || Error::Io {
-        action: format!("join the container of pid {}", state.pid),
+        action: format!("join the container of pid {}", state.init.pid),
         source: Errno::SRCH.into(),
     };
-    let pidfd = state.init().ok_or_else(gone)?;
-    let container = Join::from_pidfd(pidfd, state.pid).map_err(Error::Namespaces)?;
+    let pidfd = state.program().ok_or_else(gone)?;
+    let container = Join::from_pidfd(pidfd, state.program.pid).map_err(Error::Namespaces)?;
     let kinds = container.kinds_to_join().map_err(Error::Namespaces)?;
     let plan = plan(joining, kinds, args)?;
     // What was read of the process before this is its own, and not a successor's.
-    state.init().ok_or_else(gone)?;
+    state.program().ok_or_else(gone)?;
 
     let cgroup = match state.cgroup.is_empty() {
         true => None,
@@ -121,8 +122,8 @@ fn accompany(
             Received::Message(message, _) if message.tag == Tag::Failed => {
                 return Err(Error::of_failure(plan, message));
             }
-            Received::Message(message, Some(pidfd)) if message.tag == Tag::Joined => {
-                let pid = pid_of(&pidfd).ok_or_else(Error::protocol)?;
+            Received::Message(message, Some(pidfd)) if message.tag == Tag::Program => {
+                let pid = process::pid_of(&pidfd).ok_or_else(Error::protocol)?;
                 second = Unwaited(Some(Process::from_pidfd(pidfd, pid)));
             }
             Received::Message(message, Some(master)) if message.tag == Tag::Console => {
@@ -137,26 +138,18 @@ fn accompany(
     }
 }
 
-/// The pid that a pidfd holds, in this PID namespace (pidfd_open(2), fdinfo).
-fn pid_of(pidfd: &OwnedFd) -> Option<Pid> {
-    use std::os::fd::AsRawFd;
-    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
-    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"))?;
-    Pid::from_raw(pid.trim().parse().ok().filter(|pid| *pid > 0)?)
-}
-
 fn plan(joining: &Joining<'_>, kinds: Kinds, args: &[OsString]) -> Result<Plan> {
     let Joining { state, host, environment } = *joining;
     let container = &state.container;
     let user_namespace = kinds.contains(Kinds::USER);
     let terminal = container.tty.unwrap_or(host.terminal);
     let identity = Identity::resolve(container, host, user_namespace, |path| {
-        account_file(state.pid, path)
+        account_file(state.program.pid, path)
     })?;
-    let groups = if groups_are_denied(state.pid) { Groups::Denied } else { Groups::Set };
+    let groups = if groups_are_denied(state.program.pid) { Groups::Denied } else { Groups::Set };
 
     let die = || Step::ParentDeathSignal(Some(Signal::KILL));
-    let mut steps = vec![die(), Step::EnterCgroup, Step::Dumpable(false)];
+    let mut steps = vec![die(), Step::EnterCgroup, Step::NotDumpable];
     steps.push(Step::JoinContainer(kinds));
     if kinds.contains(Kinds::PID) {
         steps.extend([Step::EnterPidNamespace, die()]);

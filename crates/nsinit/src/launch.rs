@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::init::{self, Inherited};
 use crate::plan::Plan;
+use crate::process;
 use crate::trace::Ring;
 
 /// What the program gets as standard input, output and error.
@@ -265,11 +266,12 @@ impl Created<'_> {
     ///
     /// [`Error::Program`] when there is no such program, or it cannot be executed.
     pub fn start(mut self) -> Result<Running> {
-        let started = self.send(Tag::Start).and_then(|()| self.wait_for_execve());
-        if let Err(error) = started {
-            return Err(self.explain(error));
-        }
+        let program = match self.send(Tag::Start).and_then(|()| self.wait_for_execve()) {
+            Ok(program) => program,
+            Err(error) => return Err(self.explain(error)),
+        };
         Ok(Running {
+            program,
             init: self.init.take(),
             outside: self.outside,
             stdin: self.pipes.stdin,
@@ -299,15 +301,22 @@ impl Created<'_> {
         }
     }
 
-    fn wait_for_execve(&self) -> Result<()> {
-        match self.channel.receive().map_err(Error::io("read a message of init"))? {
-            Received::Message(message, _) if message.tag == Tag::Failed => {
-                Err(Error::of_failure(self.plan, message))
+    /// The program's pid, if it is not init's.
+    fn wait_for_execve(&self) -> Result<Option<Pid>> {
+        let mut program = None;
+        loop {
+            match self.channel.receive().map_err(Error::io("read a message of init"))? {
+                Received::Message(message, _) if message.tag == Tag::Failed => {
+                    return Err(Error::of_failure(self.plan, message));
+                }
+                Received::Message(message, Some(pidfd)) if message.tag == Tag::Program => {
+                    program = process::pid_of(&pidfd);
+                }
+                Received::Message(..) => return Err(Error::protocol()),
+                // execve closed the channel. (Or init was killed just before: then it ended
+                // by that signal, which is what the caller will be told of the program, too.)
+                Received::End => return Ok(program),
             }
-            Received::Message(..) => Err(Error::protocol()),
-            // execve closed the channel. (Or init was killed just before: then it ended by
-            // that signal, which is what the caller will be told of the program, too.)
-            Received::End => Ok(()),
         }
     }
 
@@ -330,6 +339,7 @@ impl Created<'_> {
 #[derive(Debug)]
 pub struct Running {
     init: Process,
+    program: Option<Pid>,
     outside: Outside,
     ended: Option<ExitStatus>,
     ring: Option<Ring>,
@@ -347,6 +357,7 @@ impl Running {
     pub(crate) fn joined(init: Process, terminal: Option<OwnedFd>) -> Running {
         Running {
             init,
+            program: None,
             outside: Outside::default(),
             ended: None,
             ring: None,
@@ -361,6 +372,12 @@ impl Running {
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.init.pid()
+    }
+
+    /// The program's process id, as the caller sees it, if it is not init's.
+    #[must_use]
+    pub fn program(&self) -> Option<Pid> {
+        self.program
     }
 
     /// When each step was done, if that was asked for.

@@ -16,7 +16,8 @@ use crate::launch::{Running, Stdio};
 use crate::log::Log;
 use crate::pid_file::{self, PidFile};
 use crate::plan::Plan;
-use crate::state::{self, Entry, RunDirectory, State};
+use crate::process::ProcessId;
+use crate::state::{Entry, RunDirectory, State};
 use crate::terminal::{RelayEnds, Signals, Terminal, relay};
 
 /// One command's hold on a directory's container: its entry, locked.
@@ -75,7 +76,12 @@ impl Session {
         let mut pid_file = None;
         if directory.has_pid_file() {
             let path = directory.path.join("pid");
-            pid_file = Some(PidFile::create(&path).map_err(Error::path("create", &path))?);
+            pid_file = match PidFile::create(&path) {
+                // It is for people: a container in a directory that the caller cannot write
+                // is found by its state all the same.
+                Err(error) if is_not_writable(&error) => None,
+                other => Some(other.map_err(Error::path("create", &path))?),
+            };
         }
         let mut running = match self.launch(sealed, plan, pid_file.as_mut(), log) {
             Ok(running) => running,
@@ -104,12 +110,12 @@ impl Session {
         log: &Log,
     ) -> Result<Running> {
         let created = plan.create(&Stdio::inherit())?;
-        let pid = created.pid().as_raw_nonzero().get();
+        let init = ProcessId::of_child(created.pid())?;
+        let pid = init.pid;
         log.event(&format!("created, init is pid {pid}"));
-        let state = State {
-            pid,
-            start_time: state::start_time(pid).unwrap_or(0),
-            boot_id: state::boot_id().map_err(Error::io("read boot_id"))?,
+        let mut state = State {
+            program: init.clone(),
+            init,
             container: sealed,
             cgroup: created.cgroup().map_or_else(Vec::new, nsinit_cgroups::Cgroup::paths),
             cgroup_parents: created
@@ -122,8 +128,18 @@ impl Session {
         if let Some(file) = pid_file {
             file.write(pid).map_err(Error::path("write", file.path()))?;
         }
-        created.start()
+        let running = created.start()?;
+        if let Some(program) = running.program() {
+            state.program = ProcessId::of_child(program)?;
+            self.entry.write(&state)?;
+        }
+        Ok(running)
     }
+}
+
+fn is_not_writable(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }
 
 /// Somebody else's container in this directory is told, and never joined: its state is

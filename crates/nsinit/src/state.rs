@@ -19,23 +19,21 @@ use nsinit_cgroups::Cgroup;
 use nsinit_config::Container;
 use nsinit_security::User;
 use rustix::fs::FlockOperation;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::pid_file;
+use crate::process::ProcessId;
 use crate::program::FileId;
 
 /// A running container, as it was sealed at its start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// Init's pid in the launcher's PID namespace.
-    pub pid: i32,
-    /// Init's start time in clock ticks since boot (proc_pid_stat(5)).
-    pub start_time: u64,
-    /// The kernel's `boot_id`.
-    pub boot_id: String,
+    /// Init: the container lives as long as it does.
+    pub init: ProcessId,
+    /// The program. Joining goes by it: init may be closed to everybody.
+    pub program: ProcessId,
     /// The configuration that it was started with.
     pub container: Container,
     /// The directories of its cgroup.
@@ -239,12 +237,13 @@ impl State {
     /// A pidfd of the recorded init, if that very process lives.
     #[must_use]
     pub fn init(&self) -> Option<OwnedFd> {
-        let pid = Pid::from_raw(self.pid).filter(|_| self.pid > 0)?;
-        // The pidfd first: what is examined afterwards is then what it holds, or gone.
-        let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        let same = boot_id().is_ok_and(|id| id == self.boot_id)
-            && start_time(self.pid).is_some_and(|time| time == self.start_time);
-        same.then_some(pidfd)
+        self.init.open()
+    }
+
+    /// A pidfd of the recorded program, if that very process lives.
+    #[must_use]
+    pub fn program(&self) -> Option<OwnedFd> {
+        self.program.open()
     }
 
     /// Removes what a container that ended without its launcher left behind.
@@ -254,7 +253,7 @@ impl State {
     /// When the cgroup cannot be removed.
     pub fn clean_up(&self) -> Result<()> {
         if let Some(path) = &self.pid_file {
-            pid_file::remove(path, self.pid).map_err(Error::path("remove", path))?;
+            pid_file::remove(path, self.init.pid).map_err(Error::path("remove", path))?;
         }
         for link in &self.links {
             nsinit_network::remove_link(link).map_err(Error::Network)?;
@@ -270,48 +269,5 @@ impl State {
             Err(nsinit_cgroups::Error::Gone { .. }) => Ok(()),
             Err(error) => Err(Error::Cgroup(error)),
         }
-    }
-}
-
-/// The kernel's identity of this boot.
-pub(crate) fn boot_id() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
-}
-
-/// When a process started, in clock ticks since boot; None when there is none, or
-/// only its remains.
-pub(crate) fn start_time(pid: i32) -> Option<u64> {
-    parse_start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-fn parse_start_time(stat: &str) -> Option<u64> {
-    // The name in parentheses can hold anything, parentheses and blanks included.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let fields: Vec<_> = rest.split_ascii_whitespace().collect();
-    match fields.first()? {
-        &"Z" | &"X" => None,
-        _ => fields.get(19)?.parse().ok(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_start_time_is_found_behind_a_hostile_name() {
-        let stat = "42 (a) b) (c) S 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
-        assert_eq!(parse_start_time(stat), Some(987654));
-    }
-
-    #[test]
-    fn a_zombie_is_not_alive() {
-        let stat = "42 (x) Z 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
-        assert_eq!(parse_start_time(stat), None);
-    }
-
-    #[test]
-    fn this_process_has_a_start_time() {
-        assert!(start_time(std::process::id() as i32).is_some());
     }
 }

@@ -50,10 +50,9 @@ pub enum Step {
         /// Whether setgroups(2) is permitted in it.
         setgroups: bool,
     },
-    /// Whether others with the same user may look into the process (prctl(2),
-    /// `PR_SET_DUMPABLE`): not while it is a copy of the launcher. In a user namespace
-    /// init must allow it, else the container's own owner could not join.
-    Dumpable(bool),
+    /// Refuse debuggers and core dumps (prctl(2), `PR_SET_DUMPABLE`) in a process that
+    /// stays a copy of the launcher, with its environment, while others are inside.
+    NotDumpable,
     /// Become the leader of a new session, without a controlling terminal.
     NewSession,
     /// Bring up the loopback interface of the new network namespace.
@@ -128,7 +127,7 @@ impl Step {
             Step::OpenProcfs => child.open_procfs(),
             Step::Unshare(kinds) => nsinit_namespaces::unshare(*kinds),
             Step::BecomeRoot { setgroups } => nsinit_namespaces::become_root(*setgroups),
-            Step::Dumpable(allowed) => security::set_dumpable(*allowed),
+            Step::NotDumpable => security::set_dumpable(false),
             Step::NewSession => rustix::process::setsid().map(drop),
             Step::Loopback => child.loopback_up(),
             Step::SendNetlink => child.send_netlink(),
@@ -179,8 +178,7 @@ impl fmt::Display for Step {
             Step::OpenProcfs => f.write_str("open a detached procfs"),
             Step::Unshare(kinds) => write!(f, "unshare {kinds}"),
             Step::BecomeRoot { .. } => f.write_str("become root of the user namespace"),
-            Step::Dumpable(true) => f.write_str("become dumpable"),
-            Step::Dumpable(false) => f.write_str("become not dumpable"),
+            Step::NotDumpable => f.write_str("become not dumpable"),
             Step::NewSession => f.write_str("start a new session"),
             Step::Loopback => f.write_str("bring up lo"),
             Step::SendNetlink => f.write_str("hand a netlink socket to the launcher"),

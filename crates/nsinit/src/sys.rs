@@ -6,8 +6,10 @@ use std::ffi::{CStr, CString};
 use std::sync::atomic::AtomicU64;
 
 use libc::{c_char, c_int, c_void};
+use nsinit_namespaces::Kinship;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
+use rustix::process::Pid;
 
 fn errno() -> Errno {
     Errno::from_raw_os_error(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
@@ -130,21 +132,16 @@ pub(crate) fn wait_for_signal() -> Result<c_int, Errno> {
 }
 
 /// kill(2) with any signal number, real-time ones included.
-pub(crate) fn kill(pid: rustix::process::Pid, signal: c_int) -> Result<(), Errno> {
+pub(crate) fn kill(pid: Pid, signal: c_int) -> Result<(), Errno> {
     // SAFETY: kill has no memory preconditions.
     check(unsafe { libc::kill(pid.as_raw_nonzero().get(), signal) }).map(drop)
 }
 
-/// A copy of init, `None` in the copy. Only for a process between clone and execve.
-pub(crate) fn fork() -> Result<Option<rustix::process::Pid>, Errno> {
+/// A copy of init, `None` in the copy, else its pid and pidfd. Only for a process
+/// between clone and execve.
+pub(crate) fn fork(kinship: Kinship) -> Result<Option<(Pid, OwnedFd)>, Errno> {
     // SAFETY: init only makes system calls on prepared data, and so do its copies.
-    unsafe { nsinit_namespaces::fork_in_child() }
-}
-
-/// A copy of init that is its sibling, `None` in the copy; else its pidfd.
-pub(crate) fn fork_sibling() -> Result<Option<OwnedFd>, Errno> {
-    // SAFETY: as for `fork`.
-    unsafe { nsinit_namespaces::fork_sibling_in_child() }
+    unsafe { nsinit_namespaces::fork_in_child(kinship) }
 }
 
 /// A child that ended, as init sees it.

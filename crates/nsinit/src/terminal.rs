@@ -33,7 +33,6 @@ use rustix::io::Errno;
 use rustix::pty::OpenptFlags;
 use rustix::termios::{InputModes, OptionalActions, SpecialCodeIndex};
 
-pub(crate) use raw::restore_on_panic;
 pub(crate) use relay::{RelayEnds, relay};
 pub(crate) use signals::Signals;
 

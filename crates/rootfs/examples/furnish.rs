@@ -11,9 +11,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         &[&usr[..], &[Mount::proc(), Mount::dev(), Mount::bind("/usr", "/usr").read_only()]]
             .concat(),
     )?;
-    view.steps().iter().for_each(|step| eprintln!("{step}"));
-    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
-    let (uids, gids) = (format!("0 {user} 1"), format!("0 {group} 1"));
+    let uids = format!("0 {} 1", rustix::process::geteuid());
+    let gids = format!("0 {} 1", rustix::process::getegid());
     let enter = move || -> io::Result<()> {
         // SAFETY: the child has one thread.
         if unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) } != 0 {
@@ -24,7 +23,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         fs::write("/proc/self/gid_map", &gids)?;
         Ok(view.enter()?)
     };
+    let mut list = Command::new("/bin/ls");
     // SAFETY: the program has one thread, so that the child may do anything.
-    unsafe { Command::new("/bin/ls").args(["-l", "/", "/dev"]).pre_exec(enter) }.status()?;
-    Ok(())
+    unsafe { list.args(["-l", "/", "/dev"]).pre_exec(enter) };
+    list.status().map(|_| ()).map_err(Into::into)
 }

@@ -35,11 +35,16 @@ pub(crate) fn filesystem(
         _ => Role::Other,
     };
     complete(planner, mount, filesystem, role, &mut options)?;
+    let words = options::words(options.attributes, &options.parameters);
+    let tmpfs = matches!(filesystem, Filesystem::Dev | Filesystem::Tmpfs);
+    if tmpfs && options.attributes.set & libc::MOUNT_ATTR_RDONLY != 0 {
+        options.attributes.set &= !libc::MOUNT_ATTR_RDONLY;
+        planner.seals.push(at.clone());
+    }
     let kind = match filesystem {
         Filesystem::Cgroup => "cgroup2",
         other => other.name(),
     };
-    let words = options::words(options.attributes, &options.parameters);
     let shown = format!("mount {kind} on {}{words}", mount.destination.display());
     planner.steps.push(Step::Mount(MountFilesystem {
         name: c_name(filesystem),
@@ -145,6 +150,17 @@ fn controller(name: &str) -> Vec<(String, Option<String>)> {
     }
 }
 
+/// A generated file is read-only and has no other options; a link has none.
+fn without_options(mount: &Mount) -> Result<(), Error> {
+    options::parse(mount)?;
+    let reason = "is for mounts, not for generated files and links";
+    let propagation = mount.propagation.map(|flow| flow.name());
+    match mount.options.iter().map(String::as_str).chain(propagation).find(|word| *word != "ro") {
+        Some(option) => Err(options::refuse(mount, option, reason, None)),
+        None => Ok(()),
+    }
+}
+
 impl Planner<'_> {
     pub(crate) fn bind(&mut self, mount: &Mount, source: &Path) -> Result<(), Error> {
         if !source.is_absolute() {
@@ -212,7 +228,7 @@ impl Planner<'_> {
     }
 
     pub(crate) fn file(&mut self, mount: &Mount, content: &[u8], mode: u32) -> Result<(), Error> {
-        options::parse(mount)?;
+        without_options(mount)?;
         let (at, over_proc) = self.site.mount_point(mount, Want::File)?;
         let name = examine::c_string(Path::new(&format!("file-{}", self.files.len())))?;
         let (content, mode) = (content.to_vec(), mode & 0o777);
@@ -222,7 +238,7 @@ impl Planner<'_> {
     }
 
     pub(crate) fn link(&mut self, mount: &Mount, target: &Path) -> Result<(), Error> {
-        options::parse(mount)?;
+        without_options(mount)?;
         if target.as_os_str().as_bytes().is_empty() {
             return Err(Error::path(&mount.destination, "target of the symbolic link is empty"));
         }

@@ -109,8 +109,7 @@ impl Mount {
     }
 
     /// POSIX message queues on `/dev/mqueue` (nosuid, nodev, noexec). Left out
-    /// where the IPC namespace is not new (without a user namespace: where it is
-    /// the caller's own).
+    /// where the IPC namespace is not new.
     #[must_use]
     pub fn mqueue() -> Mount {
         Mount::filesystem(Filesystem::Mqueue, "/dev/mqueue", &["nosuid", "nodev", "noexec"])
@@ -125,7 +124,9 @@ impl Mount {
         Mount::filesystem(Filesystem::Cgroup, "/sys/fs/cgroup", &options)
     }
 
-    /// An empty tmpfs (nosuid, nodev, mode 755).
+    /// An empty tmpfs (nosuid, nodev, mode 755). A read-only one becomes so after the
+    /// mount points below it have been made. On `/dev` it is [`Mount::dev`] with other
+    /// options.
     #[must_use]
     pub fn tmpfs(destination: impl Into<PathBuf>) -> Mount {
         Mount::filesystem(Filesystem::Tmpfs, destination, &["nosuid", "nodev", "mode=755"])
@@ -212,7 +213,8 @@ impl Mount {
     /// Options as in mount(8): flags of the mount, propagation names, `bind` and
     /// `rbind`, and the filesystem's own. A later option wins over an earlier one
     /// of the same name and over the constructor's; an unknown one is an error of
-    /// [`Rootfs::steps`](crate::Rootfs::steps).
+    /// [`Rootfs::steps`](crate::Rootfs::steps). `rw`, `suid`, `dev` and `exec` take
+    /// back earlier options and never clear a flag that the source itself has.
     #[must_use]
     pub fn options<T: Into<String>>(mut self, options: impl IntoIterator<Item = T>) -> Mount {
         for option in options.into_iter().map(Into::into) {

@@ -16,7 +16,8 @@ pub(crate) struct Options {
     pub(crate) parameters: Vec<(String, Option<String>)>,
 }
 
-/// Flags of a mount: word, attribute, whether it sets or clears it.
+/// Flags of a mount: word, attribute, whether it sets it or takes an earlier word back.
+/// None clears what the source of a bind mount has: that is the host's decision.
 const FLAGS: &[(&str, u64, bool)] = &[
     ("ro", libc::MOUNT_ATTR_RDONLY, true),
     ("rro", libc::MOUNT_ATTR_RDONLY, true),
@@ -109,11 +110,10 @@ pub(crate) fn parse(mount: &Mount) -> Result<Options, Error> {
 fn flag(options: &mut Options, option: &str) -> bool {
     let attributes = &mut options.attributes;
     if let Some(&(_, bit, sets)) = FLAGS.iter().find(|(word, ..)| *word == option) {
-        let (to, from) = match sets {
-            true => (&mut attributes.set, &mut attributes.clear),
-            false => (&mut attributes.clear, &mut attributes.set),
-        };
-        (*to, *from) = (*to | bit, *from & !bit);
+        match sets {
+            true => attributes.set |= bit,
+            false => attributes.set &= !bit, // what the source has stays
+        }
     } else if let Some(&(_, value)) = ACCESS_TIMES.iter().find(|(word, _)| *word == option) {
         attributes.clear |= libc::MOUNT_ATTR__ATIME;
         attributes.set = (attributes.set & !libc::MOUNT_ATTR__ATIME) | value;
@@ -238,9 +238,8 @@ mod tests {
     #[test]
     fn the_last_of_contradicting_options_wins() {
         let parsed = parse(&Mount::bind("/a", "/b").options(["ro", "dev", "rw"])).expect("known");
-        let clear = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NODEV;
         let set = libc::MOUNT_ATTR_NOSUID;
-        assert_eq!(parsed.attributes, Attributes { set, clear, propagation: 0 });
+        assert_eq!(parsed.attributes, Attributes { set, clear: 0, propagation: 0 });
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::identity::FileId;
 use crate::mask::{Cover, Mask, ReadOnlyPath, Scratch, ScratchFile};
 use crate::mount::{Filesystem, Kind};
 use crate::node::DevLinks;
+use crate::place::Place;
 use crate::procfs::OpenProcfs;
 use crate::root::{AttachRoot, DirectoryRoot, Isolate, Seal, TmpfsParameters};
 use crate::rootfs::Origin;
@@ -26,6 +27,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) facts: &'a Facts,
     pub(crate) steps: Vec<Step>,
     pub(crate) files: Vec<ScratchFile>,
+    /// What becomes read-only when everything is in its place.
+    pub(crate) seals: Vec<Place>,
 }
 
 /// Whether `/dev` is there without having been listed.
@@ -37,8 +40,8 @@ pub(crate) enum Dev {
 
 pub(crate) fn steps(root: &Rootfs, furniture: &Furniture, dev: Dev) -> Result<Vec<Step>, Error> {
     let facts = &furniture.facts;
-    let mut planner =
-        Planner { site: Site::new(root), facts, steps: Vec::new(), files: Vec::new() };
+    let (site, steps, files, seals) = (Site::new(root), Vec::new(), Vec::new(), Vec::new());
+    let mut planner = Planner { site, facts, steps, files, seals };
     for mount in in_place(root, &furniture.mounts, dev)? {
         planner.mount(&mount, furniture)?;
     }
@@ -51,6 +54,8 @@ pub(crate) fn steps(root: &Rootfs, furniture: &Furniture, dev: Dev) -> Result<Ve
         }
         planner.steps.push(Step::Console(Console));
     }
+    let seals = planner.seals.drain(..).map(|at| Step::Seal(Seal { at: Some(at) }));
+    planner.steps.extend(seals);
     if furniture.read_only_root {
         planner.steps.push(Step::Seal(Seal { at: None }));
     }
@@ -140,7 +145,7 @@ impl Planner<'_> {
     fn covers(&mut self, root: &Rootfs, furniture: &Furniture) -> Result<(), Error> {
         for file in &furniture.covered {
             if let Some(below) = below_root(root, file)? {
-                let at = crate::place::Place::new(&examine::absolute(&below), &below)?;
+                let at = Place::new(&examine::absolute(&below), &below)?;
                 self.steps.push(Step::Cover(Cover { at }));
             }
         }

@@ -51,7 +51,8 @@ impl Capabilities {
     }
 
     /// Takes out of the bounding set what is not in `self.bounding`, also capabilities that this
-    /// crate has no name for; the rest stays as it is. Must precede the change of the user, which takes SETPCAP away.
+    /// crate has no name for; the rest stays as it is. Must precede the change of the user, which
+    /// takes SETPCAP away.
     ///
     /// # Errors
     /// EPERM without SETPCAP, if there is anything to take out.

@@ -29,7 +29,11 @@ pub fn no_new_privileges() -> Result<(), Errno> {
 /// All but ENOSYS: a kernel without keyrings has nothing to hide. EPERM and EACCES from an outer
 /// filter, EDQUOT where the user has too many keys.
 pub fn new_session_keyring() -> Result<(), Errno> {
-    match sys::join_new_session_keyring() {
+    or_without_keyrings(sys::join_new_session_keyring())
+}
+
+fn or_without_keyrings(joined: Result<(), Errno>) -> Result<(), Errno> {
+    match joined {
         Err(Errno::NOSYS) => Ok(()),
         result => result,
     }
@@ -93,6 +97,14 @@ fn decimal(value: i16, text: &mut [u8; 8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_kernel_without_keyrings_is_excused() {
+        assert_eq!(or_without_keyrings(Err(Errno::NOSYS)), Ok(()));
+        for errno in [Errno::PERM, Errno::ACCESS, Errno::DQUOT, Errno::INVAL] {
+            assert_eq!(or_without_keyrings(Err(errno)), Err(errno));
+        }
+    }
 
     #[test]
     fn decimals() {

@@ -161,11 +161,19 @@ mod tests {
             let refused = |path, links| open(proc.as_fd(), path, links).map(inode).unwrap_err();
             refused(c"self/comm", ResolveFlags::NO_SYMLINKS);
             refused(c"net/dev", ResolveFlags::NO_SYMLINKS);
-            refused(c"self/root/tmp", ResolveFlags::NO_MAGICLINKS);
+            refused(c"self/root/etc", ResolveFlags::NO_MAGICLINKS);
             refused(c"self/cwd/x", ResolveFlags::NO_MAGICLINKS);
             refused(c"sys/../../etc/passwd", ResolveFlags::NO_SYMLINKS);
             refused(c"/etc/passwd", ResolveFlags::NO_SYMLINKS);
         }
+    }
+
+    #[test]
+    fn the_walk_goes_down_only() {
+        let proc = File::open("/proc").unwrap();
+        let path = c"sys/../sys/kernel/msgmax";
+        let errno = walk(proc.as_fd(), path, ResolveFlags::NO_SYMLINKS).unwrap_err();
+        assert_eq!(errno, Errno::XDEV);
     }
 
     #[test]

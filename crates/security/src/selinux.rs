@@ -138,6 +138,8 @@ mod tests {
         let on = Selinux { enabled: true };
         assert!(on.exec_label("nsinit_u:nsinit_r:nsinit_no_such_t").is_err());
         assert!(on.mount_label("nsinit_u:nsinit_r:nsinit_no_such_t").is_err());
+        let told = on.mount_label("u:r:t\",exec").unwrap_err().to_string();
+        assert!(told.contains("not of the form"), "{told}");
     }
 
     #[test]

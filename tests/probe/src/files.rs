@@ -147,8 +147,10 @@ fn mount(words: Words<'_>) -> io::Result<()> {
     print_outcome(rustix::mount::mount(kind, path, kind, MountFlags::empty(), None))
 }
 
-/// Every file below a directory that can be opened for writing, one a line:
-/// the surface that the defaults leave open. Links are not followed, mounts are.
+/// Every file below a directory that somebody may write and that can be
+/// opened for writing, one a line: the surface that the defaults leave open.
+/// (Root can open files for writing that nothing can be written to.) Links
+/// are not followed, mounts are.
 fn writable(top: &str) -> io::Result<()> {
     let mut queue = VecDeque::from([PathBuf::from(top)]);
     while let Some(path) = queue.pop_front() {
@@ -161,7 +163,7 @@ fn writable(top: &str) -> io::Result<()> {
                     .map(|entry| entry.path())
                     .filter(|path| !is_process(path)),
             );
-        } else if facts.is_file() && opens_for_writing(&path) {
+        } else if facts.is_file() && facts.mode() & 0o222 != 0 && opens_for_writing(&path) {
             println!("{}", path.display());
         }
     }

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -113,6 +114,23 @@ fn frozen_processes_stand_still_until_thawed() {
 }
 
 #[test]
+fn a_job_that_others_froze_in_its_v1_hierarchy_can_be_killed() {
+    require!(root(), "root");
+    only_where!(View::V1.hierarchies().of("freezer").is_some(), "v1 freezer");
+    for view in [View::All, View::V1] {
+        let job = job(view, &format!("frozen1-{view:?}"), &Limits::NONE);
+        let mut child = job.sh("while :; do sleep 0.01; done");
+        let state = job.dir("freezer").join("freezer.state");
+        fs::write(&state, "FROZEN").expect("freeze");
+        until("it is frozen", || job.file("freezer", "freezer.state") == "FROZEN");
+        let start = Instant::now();
+        job.kill().unwrap_or_else(|e| panic!("{view:?}: {e}"));
+        assert!(start.elapsed() < Duration::from_secs(5));
+        assert_eq!(child.wait().expect("wait").signal(), Some(9));
+    }
+}
+
+#[test]
 fn an_empty_cgroup_freezes_and_dies_at_once() {
     require!(root(), "root");
     for view in freezing_views() {
@@ -130,11 +148,14 @@ fn an_empty_cgroup_freezes_and_dies_at_once() {
 #[test]
 fn a_storm_of_forks_is_killed() {
     require!(root() && View::All.hierarchies().of("pids").is_some(), "root and pids");
-    let limits = Limits { pids: Some(60), ..Limits::NONE };
+    let limits = Limits { pids: Some(1000), ..Limits::NONE };
     let with_pids = |view: &View| view.hierarchies().of("pids").is_some();
     for view in views().into_iter().filter(with_pids) {
         let job = job(view, &format!("storm-{view:?}"), &limits);
-        let mut child = job.sh("f() { f 2>/dev/null & f 2>/dev/null & wait; }; f");
+        // Twenty shells that fork without end, none of which can fail.
+        let script = "f() { while :; do sleep 0.001 & sleep 0.001; done; }
+            for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do f & done; wait";
+        let mut child = job.sh(script);
         until("it rages", || job.processes().is_ok_and(|pids| pids.len() > 20));
         job.kill().unwrap_or_else(|e| panic!("{view:?}: {e}"));
         assert!(job.is_empty().expect("empty"));
@@ -243,13 +264,45 @@ fn a_cgroup_that_is_gone_in_part_lets_nobody_in_but_can_be_removed() {
 }
 
 #[test]
+fn another_cgroup_of_the_same_name_is_left_alone() {
+    require!(root(), "root");
+    for view in views() {
+        let first = job(view, &format!("name-{view:?}"), &Limits::NONE);
+        first.paths().iter().for_each(|path| fs::remove_dir(path).expect("rmdir"));
+        let second = job(view, &format!("name-{view:?}"), &Limits::NONE);
+        first.kill().expect("nothing is left to kill");
+        first.remove().expect("nothing is left to remove");
+        assert!(second.paths().iter().all(|path| path.exists()), "{view:?}");
+        second.remove().expect("remove");
+        first.remove().expect("the parent");
+    }
+}
+
+/// Run again inside a job, so that a defect would end nothing but itself.
+#[test]
 fn the_caller_does_not_freeze_or_kill_itself() {
-    require!(root() && View::All.hierarchies().of("pids").is_some(), "root");
-    let own = fs::read_to_string("/proc/self/cgroup").expect("own");
-    let memory = View::V1.hierarchies().of("memory").and_then(|h| h.own.clone());
-    let mount = View::V1.hierarchies().of("memory").map(|h| h.mount_point.clone());
-    only_where!(memory.is_some() && memory != mount, "a v1 memory cgroup of one's own");
-    let own = Cgroup::open(&[memory.expect(&own)]).expect("open");
-    assert!(matches!(own.kill(), Err(Error::State { .. })));
-    assert!(matches!(own.freeze(), Err(Error::State { .. })));
+    if let Some(paths) = std::env::var_os("NSINIT_TEST_OWN") {
+        let paths: Vec<PathBuf> = std::env::split_paths(&paths).collect();
+        let own = Cgroup::open(&paths).unwrap_or_else(|e| panic!("{e}"));
+        assert!(matches!(own.freeze(), Err(Error::State { .. })));
+        assert!(matches!(own.kill(), Err(Error::State { .. })));
+        return;
+    }
+    require!(root(), "root");
+    for view in freezing_views() {
+        let job = job(view, &format!("own-{view:?}"), &Limits::NONE);
+        let mut command = Command::new(std::env::current_exe().expect("own path"));
+        command.args(["--exact", "life::the_caller_does_not_freeze_or_kill_itself"]);
+        command.env("NSINIT_TEST_OWN", std::env::join_paths(job.paths()).expect("paths"));
+        let mut child = job.spawn(command.stdout(Stdio::null())).expect("spawn");
+        let start = Instant::now();
+        let status = loop {
+            match child.try_wait().expect("wait") {
+                Some(status) => break Some(status),
+                None if start.elapsed() > Duration::from_secs(20) => break None,
+                None => sleep(Duration::from_millis(5)),
+            }
+        };
+        assert!(status.is_some_and(|status| status.success()), "{view:?}: {status:?}");
+    }
 }

@@ -29,7 +29,12 @@ fn running_out_of_memory_kills_and_is_counted() {
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status.expect("wait")), Some(9));
     let memory = job.stats().expect("stats").memory;
     assert_eq!((memory.limit, memory.oom_kills), (Some(most), 1), "{memory:?}");
-    assert!(memory.peak > most / 2 && memory.peak <= most, "{memory:?}");
+    assert!(memory.peak <= most, "{memory:?}");
+    // v2 has no peak before Linux 5.19.
+    let dir = job.dir("memory");
+    if ["memory.peak", "memory.max_usage_in_bytes"].iter().any(|file| dir.join(file).exists()) {
+        assert!(memory.peak > most / 2, "{memory:?}");
+    }
 }
 
 #[test]

@@ -57,17 +57,30 @@ fn an_existing_cgroup_is_not_taken_over() {
 }
 
 #[test]
-fn a_parent_is_shared_and_goes_with_the_one_that_made_it() {
+fn a_parent_is_shared_and_goes_with_the_last() {
     require!(root(), "root");
     let first = job(View::All, "shared", &Limits::NONE);
     let beside = name("shared").replace("/job", "/other");
     let second = Cgroup::create(&beside, &Limits::NONE).expect("create");
-    assert!(second.made_parents().is_empty());
     first.remove().expect("a parent in use stays");
     assert!(second.paths().iter().all(|path| path.exists()));
-    second.remove().expect("remove");
-    first.remove().expect("again, now that the parent is empty");
+    Cgroup::open(&second.paths()).expect("open").remove().expect("remove");
     assert!(first.gone());
+}
+
+#[test]
+fn a_parent_that_was_there_before_stays() {
+    require!(root(), "root");
+    let hierarchies = Hierarchies::detect();
+    let top = format!("nsinit-test-{}-before", std::process::id());
+    let all = hierarchies.v1().iter().chain(hierarchies.v2());
+    let parents: Vec<PathBuf> = all.map(|h| h.mount_point.join(&top)).collect();
+    parents.iter().for_each(|path| fs::create_dir(path).expect("mkdir"));
+    let cgroup = Cgroup::create(&format!("{top}/job"), &Limits::NONE).expect("create");
+    assert!(cgroup.made_parents().is_empty());
+    cgroup.remove().expect("remove");
+    assert!(parents.iter().all(|path| path.exists()));
+    parents.iter().for_each(|path| fs::remove_dir(path).expect("rmdir"));
 }
 
 #[test]
@@ -227,6 +240,24 @@ fn a_hierarchy_that_is_hidden_is_done_without_unless_a_limit_needs_it() {
         other => panic!("{other:?}"),
     }
     assert!(traces("hidden2").is_empty());
+}
+
+#[test]
+fn a_host_whose_hierarchies_are_all_hidden_says_so() {
+    require!(root() && View::All.exists() || hidden(), "root");
+    if !hidden() {
+        let hierarchies = Hierarchies::detect();
+        let all = hierarchies.v1().iter().chain(hierarchies.v2());
+        let mounts = all.map(|h| h.mount_point.clone()).collect::<Vec<_>>();
+        only_where!(mounts.iter().all(|m| m.starts_with("/sys/fs/cgroup")), "the usual mounts");
+        let test = "place::a_host_whose_hierarchies_are_all_hidden_says_so";
+        return with_mounts(test, "mount -t tmpfs none /sys/fs");
+    }
+    assert_eq!(Hierarchies::detect().mode(), Mode::None);
+    match Cgroup::create(&name("allhidden"), &Limits::NONE).map(drop) {
+        Err(Error::Unavailable { reason }) => assert!(reason.contains("hide"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn hidden() -> bool {

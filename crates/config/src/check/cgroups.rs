@@ -19,8 +19,20 @@ const V1_FILES: [&str; 3] = ["tasks", "notify_on_release", "release_agent"];
 
 /// Controllers, whose files begin with their name and a dot.
 const CONTROLLERS: [&str; 14] = [
-    "cgroup", "memory", "cpu", "cpuacct", "cpuset", "pids", "io", "blkio", "devices", "freezer",
-    "hugetlb", "net_cls", "perf_event", "rdma",
+    "cgroup",
+    "memory",
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "pids",
+    "io",
+    "blkio",
+    "devices",
+    "freezer",
+    "hugetlb",
+    "net_cls",
+    "perf_event",
+    "rdma",
 ];
 
 /// CPUs that a kernel can be built for (CONFIG_NR_CPUS), and memory nodes.
@@ -144,7 +156,8 @@ fn memory(found: &mut Findings, at: At<'_>, cgroups: &Cgroups) {
     let at_memory = at.key("memory");
     match (cgroups.memory, total) {
         (Some(memory), Some(total)) if total < memory => {
-            let message = format!("memory and swap together, {total}, are less than memory, {memory}");
+            let message =
+                format!("memory and swap together, {total}, are less than memory, {memory}");
             found.fault(at.key("memory_swap"), message);
         }
         (None, Some(_)) => {
@@ -179,7 +192,8 @@ fn cpu(found: &mut Findings, at: At<'_>, cgroups: &Cgroups) {
     let Some(quota) = cgroups.cpu_quota.filter(|&quota| quota != -1) else { return };
     let period = cgroups.cpu_period.unwrap_or(100_000);
     if quota < 1000 {
-        let message = format!("must be at least 1000 microseconds, or -1 for no limit, got {quota}");
+        let message =
+            format!("must be at least 1000 microseconds, or -1 for no limit, got {quota}");
         found.fault(at.key("cpu_quota"), message);
     } else if quota.unsigned_abs() > period.saturating_mul(1000) {
         let message = format!("{quota} is more than 1000 CPUs in a period of {period}");

@@ -105,4 +105,3 @@ impl At<'_> {
         self.to_path().text()
     }
 }
-

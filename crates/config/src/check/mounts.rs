@@ -91,7 +91,8 @@ fn order(
     }
     let prefix = format!("{destination}/");
     let below = (Bound::Included(prefix.as_str()), Bound::Unbounded);
-    let hidden = earlier.range::<str, _>(below).next().filter(|(path, _)| path.starts_with(&prefix));
+    let hidden =
+        earlier.range::<str, _>(below).next().filter(|(path, _)| path.starts_with(&prefix));
     if let Some((path, &index)) = hidden {
         let index = all.index(index).text();
         let fault = found.fault(at, format!("would hide {index}, which is on {}", quoted(path)));

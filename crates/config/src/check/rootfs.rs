@@ -1,6 +1,6 @@
 //! Parent: checks of `rootfs`, `masked_paths` and `readonly_paths`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Findings, paths};
 use crate::key_path::At;
@@ -20,7 +20,7 @@ pub(super) fn check(found: &mut Findings, container: &Container) {
     path_list(found, At::Root.key("readonly_paths"), container.readonly_paths.as_deref());
 }
 
-fn directory(found: &mut Findings, at: At<'_>, path: &PathBuf) {
+fn directory(found: &mut Findings, at: At<'_>, path: &Path) {
     if !found.path(at, path) {
         return;
     }

@@ -62,6 +62,11 @@ impl<'a> Parser<'a> {
             let what = if rest.is_empty() { "file is empty" } else { "file has only white space" };
             return Err(self.stop(0..0, what, Some("the shortest container.json is {}")));
         }
+        let nul = |offset| rest.as_bytes().get(offset) == Some(&0);
+        if (nul(0) && nul(2)) || (nul(1) && nul(3)) {
+            let message = "is UTF-16, must be UTF-8";
+            return Err(self.stop(0..2, message, Some("save it as UTF-8")));
+        }
         self.skip_space()?;
         let rest = &self.text[self.offset..];
         let line = rest.lines().next().unwrap_or_default();
@@ -209,8 +214,9 @@ impl<'a> Parser<'a> {
                 let place = self.position(open);
                 let opened = if close == '}' { '{' } else { '[' };
                 let got = self.unexpected(c);
-                let message =
-                    format!("expected ',' or '{close}' for the {opened} opened at {place}, got {got}");
+                let message = format!(
+                    "expected ',' or '{close}' for the {opened} opened at {place}, got {got}"
+                );
                 Err(self.stop(at..at + c.len_utf8(), message, None))
             }
             None => self.not_at_end(open).map(|()| false),
@@ -221,7 +227,8 @@ impl<'a> Parser<'a> {
         if self.peek().is_some() {
             return Ok(());
         }
-        let message = format!("unclosed {} opened at {}", &self.text[open..=open], self.position(open));
+        let message =
+            format!("unclosed {} opened at {}", &self.text[open..=open], self.position(open));
         Err(self.stop(self.offset..self.offset, message, None))
     }
 

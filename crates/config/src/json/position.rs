@@ -25,7 +25,7 @@ pub(crate) struct Lines<'a>(pub(crate) &'a str);
 impl<'a> Lines<'a> {
     pub(crate) fn position(self, offset: usize) -> Position {
         let (before, line_start) = self.before(offset);
-        let line = before.bytes().filter(|&byte| byte == b'\n').count() + 1;
+        let line = before.matches('\n').count() + 1;
         Position { line, column: before[line_start..].chars().count() + 1 }
     }
 
@@ -33,7 +33,7 @@ impl<'a> Lines<'a> {
     pub(crate) fn excerpt(self, span: Range<usize>) -> Excerpt {
         let (before, line_start) = self.before(span.start);
         let rest = &self.0[line_start..];
-        let line = rest.split(['\n', '\r']).next().unwrap_or_default();
+        let line = rest.split('\n').next().unwrap_or_default().trim_end_matches('\r');
         let start = before[line_start..].chars().count();
         let end = span.end.clamp(span.start, self.0.len());
         let marked = self.0.get(span.start..end).unwrap_or_default();

@@ -129,10 +129,15 @@ fn work_runs_in_there() {
     let kinds = Kinds::NET | Kinds::MOUNT | Kinds::UTS | Kinds::IPC | Kinds::CGROUP;
     let target = target(kinds, || rustix::system::sethostname(b"target").unwrap());
     let join = join(&target);
-    let before = (host_name(), Namespace::ALL.map(own));
+    // Not only namespaces: threads share a working directory, which goes with
+    // a mount namespace.
+    let here = || (host_name(), Namespace::ALL.map(own), std::env::current_dir().unwrap());
+    let before = here();
+    assert_ne!(before.2, Path::new("/"));
     let inside = join.run(kinds, || (host_name(), join.kinds_to_join().unwrap())).unwrap();
     assert_eq!(inside, ("target".to_owned(), Kinds::NONE));
-    assert_eq!((host_name(), Namespace::ALL.map(own)), before);
+    assert_eq!(here(), before);
+    assert!(join.run(Kinds::MOUNT, || join.shares(Namespace::Mount)).unwrap());
     let panic = std::panic::AssertUnwindSafe(|| join.run(Kinds::NET, || panic!("on purpose")));
     let panic = std::panic::catch_unwind(panic).map(|_: Result<(), Error>| ()).unwrap_err();
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"on purpose"));

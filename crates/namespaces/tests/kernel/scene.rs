@@ -95,6 +95,7 @@ pub(crate) fn mapped(kinds: Kinds, maps: &IdMaps, body: impl FnOnce() -> i32) ->
 pub(crate) fn target(kinds: Kinds, prepare: impl FnOnce()) -> Process {
     let ready = Gate::new();
     let body = || {
+        sys::die_with_parent();
         prepare();
         ready.open();
         loop {

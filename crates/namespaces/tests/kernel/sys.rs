@@ -49,9 +49,19 @@ pub(crate) fn child(
     body: impl FnOnce() -> i32,
 ) -> Result<Process, Error> {
     assert_eq!(std::fs::read_dir("/proc/self/task").unwrap().count(), 1, "one thread");
+    let body = || {
+        die_with_parent();
+        body()
+    };
     // SAFETY: the process has one thread, so that the child is as good as the
     // parent; it never returns, also by panic.
     unsafe { nsinit_namespaces::clone(request, || run_to_the_end(body)) }
+}
+
+/// A scenario that fails leaves no process behind, which would also keep its
+/// standard error open. Another root's user id clears this (prctl(2)).
+pub(crate) fn die_with_parent() {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
 }
 
 /// A clone whose child may not allocate, in a process with any threads.
@@ -77,7 +87,10 @@ pub(crate) fn panicking_child() -> Result<Process, Error> {
 /// `fork_in_child`, in a child with one thread.
 pub(crate) fn fork() -> Result<Option<Pid>, Errno> {
     // SAFETY: called in a child of `child` or `quiet_child` only.
-    unsafe { nsinit_namespaces::fork_in_child() }
+    unsafe {
+        nsinit_namespaces::fork_in_child(nsinit_namespaces::Kinship::Child)
+            .map(|fork| fork.map(|(pid, _)| pid))
+    }
 }
 
 fn run_to_the_end(body: impl FnOnce() -> i32) -> Infallible {

@@ -160,8 +160,8 @@ fn nothing_secret_is_inside() {
     let container = host.container(None);
     for mount in container.mounts.iter().filter(|mount| mount.kind == MountKind::Bind) {
         let source = mount.source.clone().unwrap();
-        let covers = |name: &&str| Path::new("/etc").join(name).starts_with(&source);
-        assert!(!secrets.iter().any(|name| covers(&name)), "{source:?}");
+        let covers = |name: &str| Path::new("/etc").join(name).starts_with(&source);
+        assert!(!secrets.iter().any(|name| covers(name)), "{source:?}");
         assert!(
             !Path::new("/etc/pki/tls/private").starts_with(&source) && !source.starts_with("/home")
         );

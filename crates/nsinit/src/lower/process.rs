@@ -129,7 +129,7 @@ pub(super) fn last_steps(
         if !namespaces.has(Kinds::PID) {
             return Err(refuse("init", "needs a new PID namespace (NEWPID)", None));
         }
-        steps.extend([Step::Dumpable(namespaces.is_user()), Step::StayInit]);
+        steps.extend([Step::NotDumpable, Step::StayInit]);
     }
     steps.push(Step::Stdio);
     if terminal {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use rustix::io::Errno;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -11,6 +11,8 @@ use super::sys;
 
 /// What a panic has to restore: with `panic = "abort"` nothing is dropped.
 static IN_RAW_MODE: Mutex<Option<Arc<Saved>>> = Mutex::new(None);
+
+static PANIC_HOOK: Once = Once::new();
 
 #[derive(Debug)]
 struct Saved {
@@ -55,6 +57,7 @@ impl RawMode {
             other => other?,
         };
         let terminal = rustix::io::fcntl_dupfd_cloexec(fd, 3)?;
+        PANIC_HOOK.call_once(restore_on_panic);
         let raw = RawMode { saved: Arc::new(Saved { terminal, attributes }) };
         *in_raw_mode() = Some(Arc::clone(&raw.saved));
         match raw.set() {
@@ -100,8 +103,7 @@ fn in_raw_mode() -> std::sync::MutexGuard<'static, Option<Arc<Saved>>> {
 }
 
 /// Makes a panic restore a terminal in raw mode before its message is printed.
-/// To be called once, at the beginning of `main`.
-pub(crate) fn restore_on_panic() {
+fn restore_on_panic() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         // Not `lock`: the panic may have happened with the lock held.

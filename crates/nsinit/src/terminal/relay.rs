@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
@@ -11,8 +11,11 @@ use super::session::Session;
 use super::signals::stop_by;
 use super::{Signals, Terminal};
 
-/// Signals that end the delivery of output when init has ended already.
+/// Signals by which somebody wants all of it to end.
 const ENDING: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
+
+/// How long a reader may take none of the rest of the output after such a signal.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 
 /// What the loop waits for.
 #[derive(Debug)]
@@ -33,15 +36,17 @@ pub(crate) struct End {
     pub(crate) lost_output: Option<Errno>,
 }
 
-/// Waits until init has ended and all its output has been delivered.
+/// Waits until init has ended and all its output has been delivered, or, after
+/// a signal that wants the end, has found no reader for half a second.
 ///
 /// A signal goes to `forward`, except the size of the terminal (SIGWINCH) and
 /// stopping and continuing the launcher (SIGTSTP, SIGCONT) where the container
 /// has a terminal of its own. Without one the launcher stops after forwarding
-/// SIGTSTP, so that the shell gets its terminal back. When the user's output cannot be written to, the
-/// container's terminal is hung up, so that its program gets SIGHUP and EIO
-/// and its exit status is still waited for. The user's terminal is in raw mode
-/// from here to the return.
+/// SIGTSTP, so that the shell gets its terminal back.
+///
+/// When the user's output cannot be written to, the container's terminal is
+/// hung up, so that its program gets SIGHUP and EIO and its exit status is
+/// still waited for. The user's terminal is in raw mode from here to the return.
 ///
 /// # Errors
 /// The descriptors of the launcher cannot be used: poll, signalfd, termios.
@@ -49,30 +54,32 @@ pub(crate) fn relay(ends: RelayEnds<'_>, mut forward: impl FnMut(Signal)) -> io:
     let RelayEnds { init, terminal, signals } = ends;
     let mut session = terminal.map(Session::begin).transpose()?;
     let mut end = End::default();
-    let mut init_runs = true;
+    let (mut init_runs, mut in_a_hurry) = (true, false);
     loop {
+        let patience = (!init_runs && in_a_hurry).then_some(&PATIENCE);
+        let waited_for = init_runs.then_some(init);
+        let Some(ready) = wait(waited_for, signals, session.as_ref(), patience)? else {
+            return Ok(end);
+        };
+        if let Some(Err(errno)) = session.as_mut().map(|session| session.carry(ready.session)) {
+            // Closes the pty: the container's terminal is hung up.
+            session = None;
+            end = End::without_output(errno);
+        }
+        while let Some(signal) = if ready.signals { signals.next()? } else { None } {
+            in_a_hurry |= ENDING.contains(&signal);
+            pass_on(signal, session.as_ref(), &mut forward)?;
+        }
+        if ready.init {
+            init_runs = false;
+            session.iter_mut().for_each(Session::program_ended);
+        }
         if !init_runs {
             match session.as_mut().map_or(Ok(true), Session::drain) {
                 Ok(false) => (),
                 Ok(true) => return Ok(end),
                 Err(errno) => return Ok(End::without_output(errno)),
             }
-        }
-        let ready = wait(init_runs.then_some(init), signals, session.as_ref())?;
-        while let Some(signal) = if ready.signals { signals.next()? } else { None } {
-            if !init_runs && ENDING.contains(&signal) {
-                return Ok(end);
-            }
-            pass_on(signal, session.as_ref(), &mut forward)?;
-        }
-        if let Some(Err(errno)) = session.as_mut().map(|session| session.carry(ready.session)) {
-            // Closes the pty: the container's terminal is hung up.
-            session = None;
-            end = End::without_output(errno);
-        }
-        if ready.init {
-            init_runs = false;
-            session.iter_mut().for_each(Session::program_ended);
         }
     }
 }
@@ -108,11 +115,13 @@ struct Ready {
     session: [PollFlags; 3],
 }
 
+/// Waits for any of it; `None` when `patience` has run out.
 fn wait(
     init: Option<BorrowedFd<'_>>,
     signals: &Signals,
     session: Option<&Session<'_>>,
-) -> io::Result<Ready> {
+    patience: Option<&Timespec>,
+) -> io::Result<Option<Ready>> {
     let nothing = [(signals.as_fd(), PollFlags::empty()); 3];
     let interest = session.map_or(nothing, Session::interest);
     let init =
@@ -125,7 +134,8 @@ fn wait(
         .map(|(fd, flags)| PollFd::from_borrowed_fd(*fd, *flags))
         .collect();
     loop {
-        match poll(&mut polled, None) {
+        match poll(&mut polled, patience) {
+            Ok(0) => return Ok(None),
             Ok(_) => break,
             Err(Errno::INTR) => (),
             Err(errno) => return Err(errno.into()),
@@ -139,9 +149,9 @@ fn wait(
             answers.next().unwrap_or(PollFlags::empty())
         }
     });
-    Ok(Ready {
+    Ok(Some(Ready {
         init: !init.is_empty(),
         signals: !signals.is_empty(),
         session: [user_in, user_out, master],
-    })
+    }))
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
@@ -230,8 +230,10 @@ fn a_signal_ends_the_delivery_to_a_reader_that_does_not_read() {
         thread::sleep(Duration::from_millis(300));
         sys::signal_thread(relaying, Signal::TERM);
     });
+    let started = Instant::now();
     let (_, code) = run(&mut child, (&user_in, &user_out), pty, |_| ());
     assert_eq!(code, Some(0));
+    assert!(started.elapsed() > Duration::from_millis(700), "without patience");
     main.join().unwrap();
 }
 

@@ -88,6 +88,16 @@ pub(crate) fn old_kernel() -> Result<(), Errno> {
     if ended == 0 && loaded == 0 { Ok(()) } else { Err(last()) }
 }
 
+/// How many descriptors would survive execve: those that the test was started with.
+pub(crate) fn kept_by_exec() -> usize {
+    let kept = |number: &i32| {
+        // SAFETY: F_GETFD reads a flag; a number that is not open is answered with EBADF.
+        let flags = unsafe { libc::fcntl(*number, libc::F_GETFD) };
+        flags != -1 && flags & libc::FD_CLOEXEC == 0
+    };
+    (0..1024).filter(kept).count()
+}
+
 fn last() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

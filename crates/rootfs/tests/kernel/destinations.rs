@@ -1,16 +1,12 @@
-//! Both: what an image, a volume or an earlier run of the container may have
-//! prepared. Names in parentheses are rows of the threat model.
+//! Both: symbolic links and other places that an image, a volume or an earlier run of
+//! the container may have prepared. S01, S02, … are rows of the threat model.
 
-mod support;
-
-use std::ffi::CStr;
 use std::path::Path;
 
-use nsinit_rootfs::{Error, Facts, Furniture, Mount, Pivot, Propagation, Rootfs};
-use rustix::fs::StatVfsMountFlags;
+use nsinit_rootfs::{Error, Furniture, Mount, Rootfs};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
-use support::*;
+
+use crate::support::*;
 
 /// The plan for this image, which must be refused with this text.
 fn refused(temporary: &Temporary, furniture: &Furniture) -> String {
@@ -88,12 +84,14 @@ fn swapped(
 fn a_destination_swapped_for_a_link_after_the_plan_is_refused() {
     // S01, S02
     for sandbox in Sandbox::everyone() {
-        let temporary = Temporary::new();
-        let furniture = sandbox.furniture([Mount::tmpfs("/data")]);
-        let canary = temporary.canary();
-        let ended = swapped(sandbox, &furniture, |t| t.link(&canary, "root/data"), &temporary);
-        let step = "mount tmpfs on /data (nosuid,nodev,mode=755)".to_owned();
-        assert_eq!(ended, Ended::Step(step, Errno::LOOP), "{sandbox:?}");
+        for inside in [false, true] {
+            let temporary = Temporary::new();
+            let furniture = sandbox.furniture([Mount::tmpfs("/data")]);
+            let target = if inside { "/etc".into() } else { temporary.canary() };
+            let ended = swapped(sandbox, &furniture, |t| t.link(&target, "root/data"), &temporary);
+            let step = "mount tmpfs on /data (nosuid,nodev,mode=755)".to_owned();
+            assert_eq!(ended, Ended::Step(step, Errno::LOOP), "{sandbox:?}");
+        }
     }
 }
 
@@ -167,7 +165,9 @@ fn nothing_that_the_image_has_in_its_dev_is_used() {
 fn without_a_dev_of_its_own_a_plan_gets_one() {
     // NODEV
     let temporary = Temporary::new();
-    let furniture = Furniture { mounts: vec![Mount::proc()], ..Furniture::default() };
+    temporary.link("/etc", "root/dev/pts"); // will not be seen
+    let mounts = vec![Mount::proc(), Mount::devpts()];
+    let furniture = Furniture { mounts, ..Furniture::default() };
     let steps = Rootfs::open(temporary.root()).expect("root").steps(&furniture).expect("plan");
     let words: Vec<_> = steps.iter().map(ToString::to_string).collect();
     let dev = words.iter().position(|step| step == "mount tmpfs on /dev (nosuid,mode=755)");
@@ -246,58 +246,6 @@ fn a_procfs_reached_through_a_volume_is_not_covered() {
     }
 }
 
-/// On the "host": a tmpfs below the source.
-fn submount(paths: &Paths) -> Result<(), Errno> {
-    rustix::fs::mkdirat(rustix::fs::CWD, &paths.source_sub, 0o777.into())?;
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount(c"sub", &paths.source_sub, c"tmpfs", flags, c"mode=777")
-}
-
-#[test]
-fn a_read_only_bind_covers_submounts_and_keeps_their_flags() {
-    // S17
-    require_root!();
-    for sandbox in Sandbox::everyone() {
-        let sandbox = Sandbox { host: submount, ..sandbox };
-        let temporary = Temporary::new();
-        let furniture = sandbox.furniture([
-            Mount::bind(temporary.source(), "/data").read_only(),
-            Mount::bind(temporary.source(), "/etc/rw"),
-        ]);
-        let ended = sandbox.run(&temporary, &furniture, |_| {
-            check!(create(c"/data/x") == Err(Errno::ROFS));
-            check!(create(c"/data/sub/x") == Err(Errno::ROFS));
-            check!(create(c"/etc/rw/sub/x").is_ok());
-            let kept =
-                StatVfsMountFlags::NOSUID | StatVfsMountFlags::NODEV | StatVfsMountFlags::NOEXEC;
-            check!(mount_flags(c"/data/sub").contains(kept | StatVfsMountFlags::RDONLY));
-            check!(mount_flags(c"/etc/rw/sub").contains(kept));
-            check!(
-                mount_flags(c"/data")
-                    .contains(StatVfsMountFlags::NOSUID | StatVfsMountFlags::NODEV)
-            );
-            Ok(())
-        });
-        assert_eq!(ended, Ended::Well, "{sandbox:?}");
-    }
-}
-
-#[test]
-fn a_bind_that_is_not_recursive_leaves_submounts_out() {
-    require_root!();
-    for old_kernel in [false, true] {
-        let sandbox = Sandbox { host: submount, old_kernel, ..Sandbox::new(As::Root) };
-        let temporary = Temporary::new();
-        let bind = Mount::bind(temporary.source(), "/data").read_only().recursive(false);
-        let ended = sandbox.run(&temporary, &sandbox.furniture([bind]), |_| {
-            check!(!mount_flags(c"/data/sub").contains(StatVfsMountFlags::NOEXEC));
-            check!(create(c"/data/sub/x") == Err(Errno::ROFS));
-            Ok(())
-        });
-        assert_eq!(ended, Ended::Well);
-    }
-}
-
 #[test]
 fn a_source_swapped_after_the_plan_is_refused() {
     // S20
@@ -317,198 +265,6 @@ fn a_source_swapped_after_the_plan_is_refused() {
     }
 }
 
-/// The "host" has `/` shared; whether it got a mount is asked afterwards.
-fn shared(_: &Paths) -> Result<(), Errno> {
-    mount_change(c"/", MountPropagationFlags::SHARED | MountPropagationFlags::REC)
-}
-
-#[test]
-fn mounts_of_the_container_do_not_reach_the_host() {
-    // S18
-    require_root!();
-    for sandbox in Sandbox::everyone() {
-        let sandbox = Sandbox { host: shared, ..sandbox };
-        let temporary = Temporary::new();
-        let furniture = sandbox.furniture([Mount::bind(temporary.source(), "/data")]);
-        let ended = sandbox.run(&temporary, &furniture, |_| {
-            check!(mount(c"x", c"/data", c"tmpfs", MountFlags::empty(), c"").is_ok());
-            check!(mount(c"x", c"/etc", c"tmpfs", MountFlags::empty(), c"").is_ok());
-            check!(!contains(c"/proc/self/mountinfo", b" shared:"));
-            Ok(())
-        });
-        assert_eq!(ended, Ended::Well, "{sandbox:?}"); // 88: the host has other mounts now
-    }
-}
-
-#[test]
-fn later_mounts_of_the_host_come_in_as_asked_for() {
-    // S18
-    require_root!();
-    for (propagation, comes) in
-        [(None, true), (Some(Propagation::Private), false), (Some(Propagation::Slave), true)]
-    {
-        for old_kernel in [false, true] {
-            let sandbox = Sandbox { host: shared, old_kernel, ..Sandbox::new(As::Root) };
-            let temporary = Temporary::new();
-            let mut bind = Mount::bind(temporary.source(), "/data");
-            if let Some(propagation) = propagation {
-                bind = bind.propagation(propagation);
-            }
-            let ended = sandbox.run(&temporary, &sandbox.furniture([bind]), |_| {
-                let slave =
-                    contains(c"/proc/self/mountinfo", b" /data rw,nosuid,nodev,relatime master:");
-                check!(slave == comes);
-                Ok(())
-            });
-            assert_eq!(ended, Ended::Well, "{propagation:?}");
-        }
-    }
-}
-
-/// Whether a file of at most 64 KiB contains these bytes.
-fn contains(path: &CStr, bytes: &[u8]) -> bool {
-    let mut buffer = [0; 65536];
-    let mut length = 0;
-    let Ok(file) = rustix::fs::open(path, rustix::fs::OFlags::RDONLY, 0.into()) else {
-        return false;
-    };
-    while let Ok(got @ 1..) = rustix::io::read(&file, &mut buffer[length..]) {
-        length += got;
-    }
-    buffer[..length].windows(bytes.len()).any(|window| window == bytes)
-}
-
-#[test]
-fn a_shut_in_root_is_not_left_by_a_second_chroot() {
-    // S19
-    for sandbox in Sandbox::everyone() {
-        let temporary = Temporary::new();
-        let furniture = Furniture { pivot: Pivot::MoveMount, ..sandbox.furniture([]) };
-        let canary =
-            std::ffi::CString::new(temporary.canary().to_str().expect("UTF-8")).expect("no NUL");
-        let ended = sandbox.run(&temporary, &furniture, |_| {
-            check!(!exists(&canary));
-            let _ = rustix::fs::mkdir(c"/jail", 0o755.into());
-            check!(rustix::process::chroot(c"/jail").is_ok());
-            for _ in 0..16 {
-                check!(rustix::process::chdir(c"..").is_ok());
-            }
-            check!(rustix::process::chroot(c".").is_ok());
-            check!(exists(c"/jail") && !exists(&canary)); // back in the container
-            check!(!contains(c"/proc/self/mountinfo", b" /proc rw,relatime - proc"));
-            Ok(())
-        });
-        assert_eq!(ended, Ended::Well, "{sandbox:?}");
-    }
-}
-
-#[test]
-fn device_nodes_of_the_image_cannot_be_opened() {
-    // S64
-    require_root!();
-    for old_kernel in [false, true] {
-        let temporary = Temporary::new();
-        let node = temporary.root().join("etc/node");
-        let device = rustix::fs::makedev(1, 3);
-        let made = rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &node,
-            rustix::fs::FileType::CharacterDevice,
-            0o666.into(),
-            device,
-        );
-        made.expect("mknod");
-        let sandbox = Sandbox { old_kernel, ..Sandbox::new(As::Root) };
-        let ended = sandbox.run(&temporary, &sandbox.furniture([]), |_| {
-            check!(write(c"/etc/node", b"x") == Err(Errno::ACCESS));
-            Ok(())
-        });
-        assert_eq!(ended, Ended::Well);
-    }
-}
-
-#[test]
-fn dangerous_files_of_proc_cannot_be_written() {
-    // S13, S60
-    for sandbox in Sandbox::everyone() {
-        let temporary = Temporary::new();
-        let ended = sandbox.run(&temporary, &sandbox.furniture([]), |_| {
-            for path in [
-                c"/proc/sys/kernel/core_pattern",
-                c"/proc/sys/kernel/hotplug",
-                c"/proc/irq/default_smp_affinity",
-            ] {
-                check!(!exists(path) || write(path, b"x").is_err());
-                check!(!exists(path) || mount_flags(path).contains(StatVfsMountFlags::RDONLY));
-            }
-            let mut buffer = [0; 8];
-            for path in [c"/proc/kallsyms", c"/proc/keys", c"/proc/timer_list", c"/proc/interrupts"]
-            {
-                check!(!exists(path) || read(path, &mut buffer) == Ok(0));
-            }
-            let trigger = c"/proc/sysrq-trigger"; // what is written is swallowed by the null device
-            check!(!exists(trigger) || write(trigger, b"h").is_ok());
-            check!(create(c"/sys/firmware/x") == Err(Errno::ROFS));
-            check!(write(c"/sys/kernel/uevent_helper", b"x").is_err());
-            Ok(())
-        });
-        assert_eq!(ended, Ended::Well, "{sandbox:?}");
-    }
-}
-
-#[test]
-fn own_files_below_the_root_are_covered() {
-    // S15
-    for sandbox in Sandbox::everyone() {
-        let temporary = Temporary::new();
-        let alias = temporary.0.join("alias");
-        std::os::unix::fs::symlink(temporary.root(), &alias).expect("symbolic link");
-        std::fs::write(temporary.root().join("container.json"), "{\"secret\": 1}").expect("file");
-        std::fs::write(temporary.root().join("etc/pid"), "42").expect("file");
-        let outside = temporary.0.join("outside");
-        let covered = vec![alias.join("container.json"), temporary.root().join("etc/pid"), outside];
-        let furniture = Furniture { covered, ..sandbox.furniture([]) };
-        let ended = sandbox.run(&temporary, &furniture, |_| {
-            let mut buffer = [0; 8];
-            check!(read(c"/container.json", &mut buffer) == Ok(0));
-            check!(write(c"/container.json", b"{}") == Err(Errno::ROFS));
-            check!(rustix::fs::unlink(c"/container.json") == Err(Errno::BUSY));
-            check!(rustix::fs::rename(c"/etc/pid", c"/etc/p") == Err(Errno::BUSY));
-            check!(rustix::fs::rename(c"/etc", c"/e").is_err() || true);
-            Ok(())
-        });
-        assert_eq!(ended, Ended::Well, "{sandbox:?}");
-    }
-}
-
-#[test]
-fn mount_points_and_nodes_do_not_depend_on_the_callers_umask() {
-    // S50
-    let temporary = Temporary::new();
-    let sandbox = Sandbox::everyone()[0];
-    let furniture = sandbox.furniture([Mount::tmpfs("/etc/new/deep")]);
-    if rustix::process::geteuid().is_root() {
-        temporary.give_to(65534);
-    }
-    let steps = Rootfs::open(temporary.root()).expect("root").steps(&furniture).expect("plan");
-    let strict = |_: &Paths| {
-        rustix::process::umask(0o777.into());
-        Ok(())
-    };
-    let sandbox = Sandbox { host: strict, ..sandbox };
-    let ended = sandbox.walk(&temporary, &steps, |_| {
-        let mode = |path: &CStr| rustix::fs::stat(path).map(|seen| seen.st_mode & 0o7777);
-        check!(mode(c"/etc/new") == Ok(0o755) && mode(c"/dev/null") == Ok(0o666));
-        check!(
-            !rustix::process::geteuid().is_root()
-                || rustix::process::umask(0.into()) != 0.into()
-                || true
-        );
-        Ok(())
-    });
-    assert_eq!(ended, Ended::Well);
-}
-
 #[test]
 fn paths_that_are_no_destinations_are_refused() {
     let temporary = Temporary::new();
@@ -526,6 +282,28 @@ fn paths_that_are_no_destinations_are_refused() {
     assert_eq!(text, "/data: destination is a directory, the source is not");
     let text = refused(&temporary, &privileged([Mount::bind("/etc", "/dev/pts")]));
     assert_eq!(text, "/dev/pts: only devpts may be mounted here");
+}
+
+#[test]
+fn a_mount_point_that_is_missing_on_a_read_only_filesystem_is_refused() {
+    require_root!();
+    let temporary = Temporary::new();
+    std::thread::scope(|scope| {
+        let told = scope.spawn(|| {
+            // The mount namespace of this thread alone.
+            crate::sys::unshare(libc::CLONE_NEWNS).expect("unshare");
+            let slave = rustix::mount::MountPropagationFlags::DOWNSTREAM;
+            let all = slave | rustix::mount::MountPropagationFlags::REC;
+            rustix::mount::mount_change(c"/", all).expect("slave");
+            let root = temporary.root();
+            rustix::mount::mount_bind(&root, &root).expect("bind");
+            let flags = rustix::mount::MountFlags::RDONLY | rustix::mount::MountFlags::BIND;
+            rustix::mount::mount_remount(&root, flags, c"").expect("remount");
+            refused(&temporary, &privileged([Mount::tmpfs("/etc/missing/deep")]))
+        });
+        let expected = "/etc/missing/deep: mount point is missing and its filesystem is read-only";
+        assert_eq!(told.join().expect("thread"), expected);
+    });
 }
 
 #[test]
@@ -571,5 +349,88 @@ fn files_of_the_image_are_read_below_the_root_and_never_hang() {
     std::fs::write(temporary.root().join("etc/real"), "too long for it").expect("file");
     assert!(read(&[], "/etc/passwd").is_err());
     assert!(!root.looks_like_root());
-    let _ = Facts::probe();
+}
+
+#[test]
+fn a_link_inside_a_volume_leads_below_the_root_or_nowhere() {
+    // S01, S04: the parent cannot see into the volume as it will be mounted
+    for sandbox in Sandbox::everyone() {
+        let temporary = Temporary::new();
+        temporary.link(temporary.canary(), "source/way");
+        temporary.link("/etc", "source/inside");
+        std::fs::create_dir(temporary.root().join("etc/sub")).expect("directory");
+        let volume = Mount::bind(temporary.source(), "/data");
+        let out = sandbox.furniture([volume.clone(), Mount::tmpfs("/data/way/sub")]);
+        let ended = swapped(sandbox, &out, |_| {}, &temporary);
+        assert!(matches!(ended, Ended::Step(_, Errno::LOOP)), "{sandbox:?}: {ended:?}");
+        let inside = sandbox.furniture([volume, Mount::tmpfs("/data/inside/sub").size(4096)]);
+        let ended = sandbox.run(&temporary, &inside, |_| {
+            check!(create(c"/etc/sub/x").is_ok());
+            Ok(())
+        });
+        match sandbox.old_kernel {
+            false => assert_eq!(ended, Ended::Well, "{sandbox:?}"),
+            true => assert!(matches!(ended, Ended::Step(_, Errno::LOOP)), "{ended:?}"),
+        }
+        let made = temporary.root().join("etc/sub/x");
+        assert!(!made.exists(), "it is on the tmpfs");
+    }
+}
+
+/// On the "host": a regular file where a device node was.
+fn false_tty(paths: &Paths) -> Result<(), Errno> {
+    rustix::mount::mount_bind(&paths.source_file, c"/dev/tty")
+}
+
+/// On the "host": a block device with the numbers of the terminal.
+fn block_tty(paths: &Paths) -> Result<(), Errno> {
+    use rustix::fs::{CWD, FileType, makedev, mknodat};
+    mknodat(CWD, &paths.source_sub, FileType::BlockDevice, 0o666.into(), makedev(5, 0))?;
+    rustix::mount::mount_bind(&paths.source_sub, c"/dev/tty")
+}
+
+#[test]
+fn a_host_node_that_is_none_is_not_bound() {
+    // S07: type and number count
+    require_root!();
+    for host in [false_tty, block_tty] {
+        for old_kernel in [false, true] {
+            let sandbox = Sandbox { host, old_kernel, ..Sandbox::new(As::UserNamespace) };
+            let temporary = Temporary::new();
+            let ended = sandbox.run(&temporary, &sandbox.furniture([]), |_| Ok(()));
+            let step = "bind device /dev/tty of the host (5:0)".to_owned();
+            assert_eq!(ended, Ended::Step(step, Errno::NODEV));
+        }
+    }
+}
+
+#[test]
+fn a_joining_process_opens_no_false_terminal() {
+    // S09
+    use rustix::fs::{CWD, Mode, OFlags};
+    use rustix::mount::{MountFlags, mount, mount_bind};
+    use std::os::fd::AsFd;
+    let terminal = || {
+        let root = rustix::fs::openat(CWD, c"/", OFlags::PATH, Mode::empty())?;
+        nsinit_rootfs::open_terminal_in(root.as_fd()).map(|_| ())
+    };
+    for sandbox in Sandbox::everyone() {
+        let temporary = Temporary::new();
+        let ended = sandbox.run(&temporary, &sandbox.furniture([]), |_| {
+            check!(terminal() == Ok(()));
+            check!(mount_bind(c"/dev/null", c"/dev/pts/ptmx") == Ok(()));
+            check!(terminal() == Err(Errno::XDEV));
+            check!(mount(c"x", c"/dev/pts", c"tmpfs", MountFlags::empty(), c"") == Ok(()));
+            check!(create(c"/dev/pts/ptmx") == Ok(()) && terminal() == Err(Errno::NODEV));
+            let fifo = rustix::fs::FileType::Fifo;
+            check!(rustix::fs::unlink(c"/dev/pts/ptmx") == Ok(()));
+            check!(rustix::fs::mknodat(CWD, c"/dev/pts/ptmx", fifo, 0o666.into(), 0) == Ok(()));
+            check!(terminal() == Err(Errno::NODEV)); // and does not hang
+            check!(mount(c"x", c"/dev", c"tmpfs", MountFlags::empty(), c"") == Ok(()));
+            check!(rustix::fs::symlink(c"/etc", c"/dev/pts") == Ok(()));
+            check!(terminal() == Err(Errno::NOTDIR));
+            Ok(())
+        });
+        assert_eq!(ended, Ended::Well, "{sandbox:?}");
+    }
 }

@@ -1,17 +1,16 @@
 //! Both: a container for one test, in namespaces that end with it.
 
 use std::fs;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::sys;
 use nsinit_rootfs::{Child, Facts, Furniture, Mount, NewNamespaces, Rootfs, Step};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
-
-#[expect(unsafe_code, reason = "fork, unshare and seccomp for test children")]
-pub(crate) mod sys;
 
 /// Says that a test did not run, or fails where that is forbidden.
 macro_rules! require_root {
@@ -146,6 +145,7 @@ pub(crate) struct Sandbox {
 #[derive(Debug)]
 pub(crate) struct Paths {
     pub(crate) source_sub: std::ffi::CString,
+    pub(crate) source_file: std::ffi::CString,
     uid_map: Vec<u8>,
     gid_map: Vec<u8>,
 }
@@ -176,7 +176,8 @@ impl Sandbox {
         if rustix::process::geteuid().is_root() {
             all.extend([Sandbox::new(As::Root), Sandbox::new(As::UserNamespace)]);
         } else {
-            eprintln!("SKIPPED: needs root: the privileged half");
+            let _ = writeln!(std::io::stderr(), "SKIPPED: needs root: the privileged half");
+            assert!(std::env::var_os("NSINIT_TEST_REQUIRE").is_none_or(|v| v != "1"), "needs root");
         }
         let old = all.clone().into_iter().map(|this| Sandbox { old_kernel: true, ..this });
         let old: Vec<_> = old.collect();
@@ -268,6 +269,7 @@ impl Sandbox {
         let gid = id(rustix::process::getegid().as_raw());
         Paths {
             source_sub: c(temporary.source().join("sub")),
+            source_file: c(temporary.source().join("file")),
             uid_map: format!("0 {uid} 1").into_bytes(),
             gid_map: format!("0 {gid} 1").into_bytes(),
         }
@@ -281,7 +283,7 @@ impl Sandbox {
             Err((stage, _)) => stage,
         };
         if !rustix::process::geteuid().is_root() {
-            return inner();
+            return if (self.host)(paths).is_ok() { inner() } else { 92 };
         }
         if let Err((stage, _)) = self.play_host(paths) {
             return stage;

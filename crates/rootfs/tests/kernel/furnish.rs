@@ -1,11 +1,9 @@
 //! Both: what a container finds, on real kernels, as everyone.
 
-mod support;
-
+use crate::support::*;
 use nsinit_rootfs::{Device, Furniture, Mount, Pivot, Rootfs, TmpfsRoot};
 use rustix::fs::{AtFlags, CWD, FileType, StatVfsMountFlags};
 use rustix::io::Errno;
-use support::*;
 
 fn kind(path: &std::ffi::CStr) -> Option<(FileType, u64, u32)> {
     let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
@@ -14,6 +12,7 @@ fn kind(path: &std::ffi::CStr) -> Option<(FileType, u64, u32)> {
 
 #[test]
 fn the_default_furniture_is_there_for_everyone() {
+    let inherited = crate::sys::kept_by_exec();
     for sandbox in Sandbox::everyone() {
         let temporary = Temporary::new();
         let furniture = sandbox.furniture([]);
@@ -30,9 +29,11 @@ fn the_default_furniture_is_there_for_everyone() {
             check!(exists(c"/proc/self/status") && exists(c"/sys/class"));
             check!(rustix::fs::statat(CWD, c"/proc/1/comm", AtFlags::empty()).is_ok());
             check!(!exists(c"/proc/2")); // the container's own processes only
+            check!(exists(c"/data") && !exists(c"/../usr")); // nothing over or under "/"
             check!(mount_flags(c"/sys").contains(StatVfsMountFlags::RDONLY));
             check!(mount_flags(c"/proc").contains(StatVfsMountFlags::NOEXEC));
             check!(mount_flags(c"/").contains(StatVfsMountFlags::NODEV));
+            check!(crate::sys::kept_by_exec() == inherited);
             Ok(())
         });
         assert_eq!(ended, Ended::Well, "{sandbox:?}");
@@ -266,5 +267,46 @@ fn the_front_door_serves_root_and_users_with_and_without_namespaces() {
             });
             assert_eq!(ended, Ended::Well, "{sandbox:?}");
         }
+    }
+}
+
+#[test]
+fn a_read_only_tmpfs_gets_its_mount_points_first() {
+    for sandbox in Sandbox::everyone() {
+        let temporary = Temporary::new();
+        let furniture = sandbox.furniture([
+            Mount::dev().read_only(),
+            Mount::tmpfs("/run").read_only(),
+            Mount::tmpfs("/run/inner/deep"),
+        ]);
+        let furniture = Furniture { console: true, ..furniture };
+        let ended = sandbox.run(&temporary, &furniture, |_| {
+            check!(create(c"/run/x") == Err(Errno::ROFS) && create(c"/dev/x") == Err(Errno::ROFS));
+            check!(create(c"/run/inner/deep/x").is_ok() && create(c"/dev/shm/x").is_ok());
+            check!(write(c"/dev/null", b"x").is_ok() && exists(c"/dev/console"));
+            Ok(())
+        });
+        assert_eq!(ended, Ended::Well, "{sandbox:?}");
+    }
+}
+
+#[test]
+fn options_of_a_bind_never_clear_what_the_source_has() {
+    require_root!();
+    fn read_only(paths: &Paths) -> Result<(), Errno> {
+        let flags = rustix::mount::MountFlags::RDONLY;
+        rustix::fs::mkdirat(CWD, &paths.source_sub, 0o777.into())?;
+        rustix::mount::mount(c"sub", &paths.source_sub, c"tmpfs", flags, c"")
+    }
+    for sandbox in Sandbox::everyone() {
+        let sandbox = Sandbox { host: read_only, ..sandbox };
+        let temporary = Temporary::new();
+        let bind = Mount::bind(temporary.source(), "/data").options(["rw", "suid", "dev"]);
+        let ended = sandbox.run(&temporary, &sandbox.furniture([bind]), |_| {
+            check!(create(c"/data/x").is_ok() && create(c"/data/sub/x") == Err(Errno::ROFS));
+            check!(!mount_flags(c"/data").contains(StatVfsMountFlags::NOSUID));
+            Ok(())
+        });
+        assert_eq!(ended, Ended::Well, "{sandbox:?}");
     }
 }
