@@ -29,6 +29,24 @@ pub(crate) fn text(text: &str, name: &str, cause: Option<&serde_json::Error>) ->
     Faults::new(Some(name.to_owned()), faults)
 }
 
+/// One fault at the value that a path, as [`Fault::path`] prints it, leads to, or at
+/// the nearest one above it.
+pub(crate) fn at(
+    text: &str,
+    name: &str,
+    path: &str,
+    message: String,
+    suggestion: Option<String>,
+) -> Faults {
+    let (root, _) = json::parse(text);
+    let (path, span) = match root.as_ref().and_then(|root| root.named(KeyPath::default(), path)) {
+        Some((found, span)) => (found, span),
+        None => return Faults::new(Some(name.to_owned()), vec![Fault::new(path.into(), message, suggestion)]),
+    };
+    let fault = TextFault { path, span, message, suggestion };
+    Faults::new(Some(name.to_owned()), vec![locate(text, fault)])
+}
+
 /// Faults of a value that was not read from a text.
 pub(crate) fn findings(findings: Vec<Finding>) -> Faults {
     let fault = |f: Finding| Fault::new(f.path.text(), f.message, f.suggestion);

@@ -75,6 +75,14 @@ impl ConfigFile {
         &self.content
     }
 
+    /// A fault that only showed when the configuration met the host: printed at the
+    /// value that `path` (such as `mounts[2].source`) leads to, like all others.
+    #[must_use]
+    pub fn fault_at(&self, path: &str, message: String, suggestion: Option<String>) -> Faults {
+        let text = String::from_utf8_lossy(&self.content);
+        explain::at(&text, &self.path.display().to_string(), path, message, suggestion)
+    }
+
     /// Decodes and checks the content.
     ///
     /// # Errors

@@ -199,13 +199,12 @@ fn make_plan(directory: &mut Directory, shape: &Shape) -> Result<(Container, Pla
     Ok((sealed, plan))
 }
 
-/// Gives an error about a key its place in the file.
+/// Tells an error about a key like the configuration's own faults: at its place.
 fn locate(error: Error, directory: &Directory) -> Error {
-    let directory::Origin::File(_file) = &directory.origin else { return error };
+    let directory::Origin::File(file) = &directory.origin else { return error };
     match error {
-        Error::Container { key, message, hint, place: None } => {
-            let place = None;
-            Error::Container { key, message, hint, place }
+        Error::Container { key, message, hint } => {
+            Error::Config(file.fault_at(&key, message, hint).into())
         }
         other => other,
     }

@@ -30,8 +30,6 @@ pub enum Error {
         message: String,
         /// What would make it possible.
         hint: Option<String>,
-        /// Where the file says it: line and column, from 1.
-        place: Option<(usize, usize)>,
     },
     /// Namespaces or id maps.
     Namespaces(nsinit_namespaces::Error),
@@ -186,12 +184,7 @@ impl fmt::Display for Error {
         match self {
             Error::Usage(message) => f.write_str(message),
             Error::Config(error) => error.fmt(f),
-            Error::Container { key, message, place, .. } => match place {
-                Some((line, column)) => {
-                    write!(f, "container.json:{line}:{column}: {key}: {message}")
-                }
-                None => write!(f, "container.json: {key}: {message}"),
-            },
+            Error::Container { key, message, .. } => write!(f, "container.json: {key}: {message}"),
             Error::Namespaces(error) => error.fmt(f),
             Error::Rootfs(error) => error.fmt(f),
             Error::Security(error) => error.fmt(f),

@@ -68,13 +68,14 @@ impl<'a> Child<'a> {
         }
     }
 
-    /// A procfs of this PID namespace that nobody can have covered.
+    /// A procfs that nobody in the container can have covered.
     pub(crate) fn procfs(&self) -> Result<BorrowedFd<'_>, Errno> {
         self.procfs.as_ref().map(AsFd::as_fd).or_else(|| self.rootfs.proc()).ok_or(Errno::BADF)
     }
 
     pub(crate) fn open_procfs(&mut self) -> Result<(), Errno> {
-        self.procfs = Some(rootfs::detached_procfs()?);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        self.procfs = Some(rustix::fs::openat(CWD, c"/proc", flags, Mode::empty())?);
         Ok(())
     }
 

@@ -149,8 +149,11 @@ fn plan(joining: &Joining<'_>, kinds: Kinds, args: &[OsString]) -> Result<Plan> 
     let groups = if groups_are_denied(state.program.pid) { Groups::Denied } else { Groups::Set };
 
     let die = || Step::ParentDeathSignal(Some(Signal::KILL));
-    let mut steps = vec![die(), Step::EnterCgroup, Step::NotDumpable];
-    steps.push(Step::JoinContainer(kinds));
+    let mut steps = vec![die(), Step::EnterCgroup, Step::OpenProcfs];
+    // Written from outside, to the host's /proc: a fork keeps what they ask for, and
+    // inside the process is closed to everybody, itself included.
+    steps.extend(lower::own_proc_files(container, host, user_namespace)?);
+    steps.extend([Step::NotDumpable, Step::JoinContainer(kinds)]);
     if kinds.contains(Kinds::PID) {
         steps.extend([Step::EnterPidNamespace, die()]);
     }
@@ -158,11 +161,11 @@ fn plan(joining: &Joining<'_>, kinds: Kinds, args: &[OsString]) -> Result<Plan> 
         steps.push(Step::BecomeRoot { setgroups: groups == Groups::Set });
         steps.push(die());
     }
-    steps.extend([Step::OpenProcfs, Step::NewSession]);
+    steps.push(Step::NewSession);
     if terminal {
         steps.extend([Step::OpenTerminal, Step::SendConsole]);
     }
-    let mut last_steps = lower::confine(container, host, user_namespace)?;
+    let mut last_steps = lower::confine(container, host)?;
     last_steps.extend(lower::become_user(container, &identity, groups));
     last_steps.extend([die(), lower::working_directory(container)?, Step::Stdio]);
     if terminal {

@@ -232,6 +232,12 @@ impl Created<'_> {
         names.map(str::to_owned).collect()
     }
 
+    /// Bridges that were made for the container.
+    #[must_use]
+    pub fn own_bridges(&self) -> Vec<String> {
+        self.outside.links.iter().flat_map(|links| links.own_bridges().to_vec()).collect()
+    }
+
     /// Everything up to Ready.
     fn prepare(&mut self) -> Result<()> {
         if let Some(maps) = &self.plan.id_maps {

@@ -109,16 +109,13 @@ impl Plan {
 
 /// For `map_err`: the configuration asks for what cannot be had here.
 pub(crate) fn refused(key: &str) -> impl FnOnce(nsinit_security::Error) -> Error {
-    move |error| Error::Container { key: key.into(), message: error.to_string(), hint: None, place: None }
-}
-
-/// An LSM that is asked for must be on: leaving it out is for the configuration to say.
-fn disabled(key: &str, asked: &str, error: &nsinit_security::Error) -> Error {
-    Error::Container {
-        key: key.into(),
-        message: format!("{asked:?} is asked for: {error}"),
-        hint: Some(format!("remove {key} to run without it")),
-        place: None,
+    move |error| {
+        // An LSM that is asked for must be on: leaving it out is for the configuration to say.
+        let hint = match &error {
+            nsinit_security::Error::Disabled { .. } => Some("remove the key to run without it"),
+            _ => None,
+        };
+        refuse(key, &error.to_string(), hint)
     }
 }
 
@@ -127,7 +124,6 @@ fn refuse(key: &str, message: &str, hint: Option<&str>) -> Error {
         key: key.into(),
         message: message.into(),
         hint: hint.map(str::to_owned),
-        place: None,
     }
 }
 
@@ -277,8 +273,9 @@ fn arrive(namespaces: &Namespaces) -> Vec<Step> {
     }
     if namespaces.is_user() {
         steps.push(Step::BecomeRoot { setgroups: namespaces.may_set_groups() });
-        // Becoming somebody else disarms the signal (prctl(2)).
-        steps.push(Step::ParentDeathSignal(Some(Signal::KILL)));
+        // Becoming somebody else disarms the signal and closes the own files in /proc
+        // (prctl(2)), which the next steps write; nobody else is in the namespaces yet.
+        steps.extend([Step::ParentDeathSignal(Some(Signal::KILL)), Step::Dumpable]);
     }
     if namespaces.has(Kinds::CGROUP) {
         steps.push(Step::Unshare(Kinds::CGROUP));

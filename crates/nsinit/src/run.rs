@@ -86,7 +86,7 @@ impl Session {
         let mut running = match self.launch(sealed, plan, pid_file.as_mut(), log) {
             Ok(running) => running,
             Err(error) => {
-                self.entry.remove()?;
+                self.entry.clear()?;
                 return Err(error);
             }
         };
@@ -98,7 +98,7 @@ impl Session {
         let entry = entry.lock()?;
         let status = running.wait()?;
         drop(pid_file);
-        entry.remove()?;
+        entry.clear()?;
         Ok(status)
     }
 
@@ -122,6 +122,7 @@ impl Session {
                 .cgroup()
                 .map_or_else(Vec::new, nsinit_cgroups::Cgroup::made_parents),
             links: created.host_links(),
+            bridges: created.own_bridges(),
             pid_file: pid_file.as_ref().map(|file| file.path().to_owned()),
         };
         self.entry.write(&state)?;

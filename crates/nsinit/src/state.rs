@@ -42,6 +42,8 @@ pub struct State {
     pub cgroup_parents: Vec<PathBuf>,
     /// The host ends of its interfaces.
     pub links: Vec<String>,
+    /// Bridges that were made for it, and go with their last port.
+    pub bridges: Vec<String>,
     /// The `pid` file, if one was written.
     pub pid_file: Option<PathBuf>,
 }
@@ -133,11 +135,20 @@ fn home_of(uid: u32) -> Option<String> {
     user.home.filter(|home| home.starts_with('/'))
 }
 
-/// The locked entry of one container. Dropping it unlocks.
+/// The locked entry of one container. Dropping it unlocks, and removes it when nothing
+/// is recorded.
 #[derive(Debug)]
 pub struct Entry {
     path: PathBuf,
     directory: File,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // Refused while something is recorded. Who waits for the lock finds the entry gone
+        // and makes a new one.
+        let _ = fs::remove_dir(&self.path);
+    }
 }
 
 /// An entry that others may lock, kept by the launcher of its container.
@@ -207,16 +218,6 @@ impl Entry {
         Unlocked(self)
     }
 
-    /// Forgets the container, and removes the entry.
-    ///
-    /// # Errors
-    ///
-    /// When a file cannot be removed.
-    pub fn remove(self) -> Result<()> {
-        self.clear()?;
-        fs::remove_dir(&self.path).map_err(Error::path("remove", &self.path))
-    }
-
     /// Forgets the container.
     ///
     /// # Errors
@@ -257,6 +258,9 @@ impl State {
         }
         for link in &self.links {
             nsinit_network::remove_link(link).map_err(Error::Network)?;
+        }
+        for bridge in &self.bridges {
+            nsinit_network::remove_bridge(bridge).map_err(Error::Network)?;
         }
         if self.cgroup.is_empty() {
             return Ok(());

@@ -41,7 +41,7 @@ pub enum Step {
     JoinContainer(Kinds),
     /// Go on as a new process, which the joined PID namespace holds.
     EnterPidNamespace,
-    /// Open a procfs of the joined PID namespace, out of everybody's sight.
+    /// Open the host's /proc, before a container is joined.
     OpenProcfs,
     /// Leave namespaces that must be made late.
     Unshare(Kinds),
@@ -50,6 +50,8 @@ pub enum Step {
         /// Whether setgroups(2) is permitted in it.
         setgroups: bool,
     },
+    /// Allow the process to open its own files in /proc.
+    Dumpable,
     /// Refuse debuggers and core dumps (prctl(2), `PR_SET_DUMPABLE`) in a process that
     /// stays a copy of the launcher, with its environment, while others are inside.
     NotDumpable,
@@ -127,6 +129,7 @@ impl Step {
             Step::OpenProcfs => child.open_procfs(),
             Step::Unshare(kinds) => nsinit_namespaces::unshare(*kinds),
             Step::BecomeRoot { setgroups } => nsinit_namespaces::become_root(*setgroups),
+            Step::Dumpable => security::set_dumpable(true),
             Step::NotDumpable => security::set_dumpable(false),
             Step::NewSession => rustix::process::setsid().map(drop),
             Step::Loopback => child.loopback_up(),
@@ -175,9 +178,10 @@ impl fmt::Display for Step {
             }
             Step::JoinContainer(kinds) => write!(f, "join {kinds} of the container"),
             Step::EnterPidNamespace => f.write_str("enter the PID namespace"),
-            Step::OpenProcfs => f.write_str("open a detached procfs"),
+            Step::OpenProcfs => f.write_str("open the host's /proc"),
             Step::Unshare(kinds) => write!(f, "unshare {kinds}"),
             Step::BecomeRoot { .. } => f.write_str("become root of the user namespace"),
+            Step::Dumpable => f.write_str("become dumpable"),
             Step::NotDumpable => f.write_str("become not dumpable"),
             Step::NewSession => f.write_str("start a new session"),
             Step::Loopback => f.write_str("bring up lo"),

@@ -67,13 +67,22 @@ pub(crate) fn exit_immediately(code: i32) -> ! {
 /// execve keeps ignored signals and the mask (signal(7)); the program is to
 /// start with neither the launcher's nor its caller's.
 pub(crate) fn reset_signals() -> Result<(), Errno> {
-    // SAFETY: a sigaction of zeroes is SIG_DFL with no flags and an empty mask.
-    let default: libc::sigaction = unsafe { std::mem::zeroed() };
+    // The kernel's structure: handler, flags, restorer, mask. All zeroes are SIG_DFL with
+    // no flags and an empty mask. The raw call reaches the two signals that the C library
+    // keeps for itself, too, which posix_spawn leaves ignored.
+    let default = [0_u64; 4];
     for signal in 1..=64 {
-        // The two that cannot be changed, and the two that the C library keeps for itself,
-        // answer EINVAL.
-        // SAFETY: `default` is a valid sigaction; the old action is not asked for.
-        unsafe { libc::sigaction(signal, &default, std::ptr::null_mut()) };
+        // SAFETY: `default` is as long as the kernel's structure; the old action is not
+        // asked for. KILL and STOP cannot be changed and answer EINVAL.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null_mut::<c_void>(),
+                size_of::<u64>(),
+            )
+        };
     }
     set_mask(libc::SIG_SETMASK, Mask::Empty)
 }

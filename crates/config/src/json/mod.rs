@@ -125,6 +125,26 @@ impl Node {
         (path, last)
     }
 
+    /// The value that a printed path leads to: its path and span.
+    pub(crate) fn named(&self, here: KeyPath, text: &str) -> Option<(KeyPath, Range<usize>)> {
+        let own = here.text();
+        if own == text {
+            return Some((here, self.span.clone()));
+        }
+        if !text.starts_with(&own) {
+            return None;
+        }
+        match &self.value {
+            Value::Array(nodes) => nodes.iter().enumerate().find_map(|(index, node)| {
+                node.named(here.clone().then(Segment::Index(index)), text)
+            }),
+            Value::Object(members) => members.iter().find_map(|member| {
+                member.node.named(here.clone().then(Segment::Key(member.key.clone())), text)
+            }),
+            _ => None,
+        }
+    }
+
     /// Follows a path in the value without the dropped nodes: the node there or
     /// the nearest above it, its path in the text, and whether it is there.
     pub(crate) fn find(&self, path: &KeyPath) -> (&Node, KeyPath, bool) {

@@ -67,7 +67,7 @@ fn mount_label(source: &Source<'_>) -> Result<Option<String>> {
 }
 
 fn checked_label(lsm: &Lsm, key: &str, asked: &str) -> Result<String> {
-    let selinux = lsm.selinux().map_err(|error| super::disabled(key, asked, &error))?;
+    let selinux = lsm.selinux().map_err(refused(key))?;
     let label = selinux.mount_label(asked).map_err(refused(key))?;
     Ok(label.as_str().to_owned())
 }

@@ -11,7 +11,7 @@ use nsinit_security::{
     Capabilities, CapabilitySet, Groups, Label, Resource, Rlimit, User,
 };
 
-use super::{Namespaces, Source, disabled, filesystem, refuse, refused};
+use super::{Namespaces, Source, filesystem, refuse, refused};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::program::Program;
@@ -119,7 +119,8 @@ pub(super) fn last_steps(
 ) -> Result<Vec<Step>> {
     let Source { container, host, .. } = *source;
     let init = container.init.unwrap_or(false);
-    let mut steps = confine(container, host, namespaces.is_user())?;
+    let mut steps = own_proc_files(container, host, namespaces.is_user())?;
+    steps.extend(confine(container, host)?);
     let groups = if namespaces.may_set_groups() { Groups::Set } else { Groups::Denied };
     steps.extend(become_user(container, identity, groups));
     // Becoming somebody else disarms the signal (prctl(2)).
@@ -138,25 +139,30 @@ pub(super) fn last_steps(
     Ok(steps)
 }
 
-/// Limits and labels: what needs privileges that the program will not have.
-pub(crate) fn confine(
+/// What is set by files of /proc: it needs privileges that the program will not have.
+pub(crate) fn own_proc_files(
     container: &Container,
     host: &Host,
     user_namespace: bool,
 ) -> Result<Vec<Step>> {
-    if matches!(container.seccomp, Some(Seccomp::Default)) {
-        return Err(refuse("seccomp", "is reserved: there is no filter yet", None));
-    }
     let mut steps = Vec::new();
     if let Some(score) = container.oom_score_adj {
         let score = i16::try_from(score)
             .map_err(|_| refuse("oom_score_adj", "must be from -1000 to 1000", None))?;
         steps.push(Step::OomScoreAdj(score));
     }
-    steps.push(Step::SessionKeyring);
+    steps.extend(labels(container, host, user_namespace)?.into_iter().map(Step::Label));
+    Ok(steps)
+}
+
+/// What execve keeps, and the program can only make tighter.
+pub(crate) fn confine(container: &Container, host: &Host) -> Result<Vec<Step>> {
+    if matches!(container.seccomp, Some(Seccomp::Default)) {
+        return Err(refuse("seccomp", "is reserved: there is no filter yet", None));
+    }
+    let mut steps = vec![Step::SessionKeyring];
     steps.extend(rlimits(container, host)?.into_iter().map(Step::Rlimit));
     steps.push(Step::Umask(container.umask.unwrap_or(0o022)));
-    steps.extend(labels(container, host, user_namespace)?.into_iter().map(Step::Label));
     Ok(steps)
 }
 
@@ -199,12 +205,12 @@ fn labels(container: &Container, host: &Host, user_namespace: bool) -> Result<Ve
     let mut labels = Vec::new();
     if let Some(asked) = &context.apparmor_profile {
         let key = "context.apparmor_profile";
-        let apparmor = host.lsm.apparmor().map_err(|error| disabled(key, asked, &error))?;
+        let apparmor = host.lsm.apparmor().map_err(refused(key))?;
         labels.push(apparmor.exec_profile(asked).map_err(refused(key))?);
     }
     if let Some(asked) = &context.process_label {
         let key = "context.process_label";
-        let selinux = host.lsm.selinux().map_err(|error| disabled(key, asked, &error))?;
+        let selinux = host.lsm.selinux().map_err(refused(key))?;
         labels.push(selinux.exec_label(asked).map_err(refused(key))?);
     }
     let own_pids = container.namespaces.as_ref().is_none_or(|entries| {
