@@ -55,6 +55,16 @@ impl Traces<'_> {
         );
     }
 
+    /// Removes the state that is left, which would be found by the next
+    /// container whose directory gets the same inode.
+    pub(crate) fn remove_state(&self) {
+        let mut left = Vec::new();
+        self.state(&mut left);
+        for name in left.iter().filter_map(|trace| trace.strip_prefix("state ")) {
+            drop(fs::remove_dir_all(self.run.join(name)));
+        }
+    }
+
     fn mounts(&self, left: &mut Vec<String>) {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let ours = mounts.lines().filter(|line| line.contains(self.name));

@@ -313,9 +313,9 @@ impl Sandbox {
         }
     }
 
-    fn left(&self) -> Vec<String> {
+    fn with_traces<T>(&self, ask: impl FnOnce(&Traces<'_>) -> T) -> T {
         let (root, run) = (self.root(), self.run_directory());
-        Traces { root: &root, run: &run, name: &self.name, links: &self.link }.left()
+        ask(&Traces { root: &root, run: &run, name: &self.name, links: &self.link })
     }
 
     /// Checks now that nothing is left of any container here.
@@ -325,14 +325,15 @@ impl Sandbox {
     /// When something is.
     #[track_caller]
     pub fn assert_clean(&self) {
-        let left = self.left();
+        let left = self.with_traces(|traces| traces.left());
         assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        let left = self.left();
+        let left = self.with_traces(|traces| traces.left());
+        self.with_traces(|traces| traces.remove_state());
         if left.iter().all(|trace| !trace.starts_with("mount ")) {
             drop(fs::remove_dir_all(&self.base));
         }

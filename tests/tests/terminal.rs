@@ -154,5 +154,7 @@ fn a_shell_has_job_control() {
     terminal.sees("prompt: ").types("sleep 100\n").sees("sleep 100\r\n");
     std::thread::sleep(Duration::from_millis(200));
     terminal.types("\u{1a}").sees("Stopped").sees("prompt: ");
-    terminal.types("kill -9 %1; wait; exit 5\n").ends(5);
+    terminal.types("fg\n").sees("fg\r\nsleep 100");
+    std::thread::sleep(Duration::from_millis(200));
+    terminal.types("\u{3}").sees("prompt: ").types("exit 5\n").ends(5);
 }

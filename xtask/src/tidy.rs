@@ -93,7 +93,8 @@ fn clone_calls(file: &RustFile, breaches: &mut Vec<Breach>) {
     };
     let Some((owner, inside)) = in_crate(&file.path) else { return };
     if owner != "namespaces" && inside.starts_with("src/") {
-        let calls = ["SYS_clone", "SYS_clone3", "SYS_fork", "SYS_vfork", "fork", "vfork"];
+        let calls =
+            ["SYS_clone", "SYS_clone3", "SYS_fork", "SYS_vfork", "libc::fork", "libc::vfork"];
         for call in calls.iter().filter(|call| !words(&file.code, call).is_empty()) {
             report(&format!("{call}: only crates/namespaces makes processes"));
         }
@@ -216,10 +217,8 @@ fn our_dependencies(manifest: &str) -> impl Iterator<Item = &str> {
         if line.starts_with('[') {
             in_dependencies = line.contains("dependencies");
         }
-        let name = line
-            .trim_start_matches(|c: char| !c.is_alphabetic())
-            .split(['.', ' ', '=', ']'])
-            .next()?;
+        let key = line.rsplit_once("dependencies.").map_or(line, |(_, key)| key);
+        let name = key.split(['.', ' ', '=', ']']).next()?;
         let ours = name == "nsinit" || name.starts_with("nsinit-");
         (in_dependencies && ours).then_some(name)
     })

@@ -2,15 +2,13 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 
 use clap::{Args, Parser, Subcommand};
 use nsinit_config::{Container, Mount, NamespaceEntry};
 use nsinit_namespaces::Namespace;
 
-use crate::directory::{self, Directory};
+use crate::directory::{self, Directory, Origin, Place};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::log::Log;
@@ -108,7 +106,8 @@ fn parse_bind(text: &str) -> std::result::Result<Mount, String> {
 
 impl Shape {
     /// What shapes the whole container, and is sealed with it.
-    fn shape(&self, container: &mut Container) -> Result<()> {
+    fn shape(&self, directory: &mut Directory) -> Result<()> {
+        let container = &mut directory.container;
         container.mounts.extend(self.bind.iter().cloned());
         let all_but_net = [
             Namespace::Mount,
@@ -120,6 +119,11 @@ impl Shape {
         match self.network.as_deref() {
             Some("host") => {
                 container.networks.clear();
+                if matches!(directory.origin, Origin::BuiltIn) {
+                    // The host's network is of little use without its names.
+                    let names = Mount::bind("/etc/resolv.conf", "/etc/resolv.conf");
+                    container.mounts.push(Mount { optional: true, ..names });
+                }
                 let entries = container.namespaces.get_or_insert_with(|| {
                     all_but_net.into_iter().map(NamespaceEntry::from).collect()
                 });
@@ -174,7 +178,7 @@ fn directory_without_file(root: &Path) -> Result<Container> {
 }
 
 fn plan_command(line: &CommandLine, shape: &Shape) -> Result<u8> {
-    let mut directory = Directory::open(&line.root)?;
+    let mut directory = Place::find(&line.root)?.read()?;
     let made = make_plan(&mut directory, shape);
     let (_, plan) = made.map_err(|error| locate(error, &directory))?;
     print(&plan.to_string())
@@ -183,7 +187,7 @@ fn plan_command(line: &CommandLine, shape: &Shape) -> Result<u8> {
 /// The sealed configuration, and the plan of this very command line.
 fn make_plan(directory: &mut Directory, shape: &Shape) -> Result<(Container, Plan)> {
     let host = Host::probe()?;
-    shape.shape(&mut directory.container)?;
+    shape.shape(directory)?;
     let sealed = directory.container.clone();
     let mut container = sealed.clone();
     shape.personal(&mut container);
@@ -201,7 +205,7 @@ fn make_plan(directory: &mut Directory, shape: &Shape) -> Result<(Container, Pla
 
 /// Tells an error about a key like the configuration's own faults: at its place.
 fn locate(error: Error, directory: &Directory) -> Error {
-    let directory::Origin::File(file) = &directory.origin else { return error };
+    let Origin::File(file) = &directory.origin else { return error };
     match error {
         Error::Container { key, message, hint } => {
             Error::Config(file.fault_at(&key, message, hint).into())
@@ -212,9 +216,10 @@ fn locate(error: Error, directory: &Directory) -> Error {
 
 fn exec_command(line: &CommandLine, exec: &Exec, log: &Log) -> Result<u8> {
     let shape = &exec.shape;
-    let mut directory = Directory::open(&line.root)?;
-    let session = run::Session::open(&directory)?;
-    let status = match session.running()? {
+    let place = Place::find(&line.root)?;
+    let session = run::Session::open(&place)?;
+    // A running container is joined as it was started, whatever its directory says now.
+    let code = match session.running()? {
         Some(state) => {
             if !shape.bind.is_empty() || shape.network.is_some() {
                 return Err(Error::Usage(
@@ -230,6 +235,7 @@ fn exec_command(line: &CommandLine, exec: &Exec, log: &Log) -> Result<u8> {
             session.join(&state, &shape.env, &shape.command)?
         }
         None => {
+            let mut directory = place.read()?;
             let made = make_plan(&mut directory, shape);
             let (sealed, plan) = made.map_err(|error| locate(error, &directory))?;
             if let Some(remark) = directory.remark().filter(|_| !exec.quiet) {
@@ -239,14 +245,8 @@ fn exec_command(line: &CommandLine, exec: &Exec, log: &Log) -> Result<u8> {
             session.start(&directory, sealed, &plan, log)?
         }
     };
-    log.event(&format!("the program ended: {status}"));
-    Ok(code(status))
-}
-
-/// The exit code, or 128 + the signal.
-fn code(status: ExitStatus) -> u8 {
-    let number = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-    u8::try_from(number).unwrap_or(125)
+    log.event(&format!("the program ended with {code}"));
+    Ok(code)
 }
 
 /// One line on standard error.

@@ -15,13 +15,22 @@ use crate::program::FileId;
 /// The name of the configuration in a container's directory.
 pub const CONFIG_FILE: &str = "container.json";
 
+/// A container's directory: what it is, before anything in it is read.
+#[derive(Debug)]
+pub struct Place {
+    /// As it was given.
+    shown: PathBuf,
+    /// Its path without links.
+    pub path: PathBuf,
+    /// What identifies the container.
+    pub id: FileId,
+}
+
 /// A container's directory, and what it says.
 #[derive(Debug)]
 pub struct Directory {
     /// Its path without links.
     pub path: PathBuf,
-    /// What identifies the container.
-    pub id: FileId,
     /// Where the configuration comes from.
     pub origin: Origin,
     /// The configuration.
@@ -39,13 +48,13 @@ pub enum Origin {
     BuiltIn,
 }
 
-impl Directory {
-    /// Reads a directory.
+impl Place {
+    /// Finds a directory.
     ///
     /// # Errors
     ///
-    /// All faults of its `container.json`; that others may write it, for root.
-    pub fn open(path: &Path) -> Result<Directory> {
+    /// When there is none.
+    pub fn find(path: &Path) -> Result<Place> {
         let resolved = path.canonicalize().map_err(Error::path("open", path))?;
         let metadata = fs::metadata(&resolved).map_err(Error::path("examine", path))?;
         if !metadata.is_dir() {
@@ -53,7 +62,17 @@ impl Directory {
             return Err(Error::path("open", path)(wrong));
         }
         let id = FileId { device: metadata.dev(), inode: metadata.ino() };
-        let config = path.join(CONFIG_FILE);
+        Ok(Place { shown: path.to_owned(), path: resolved, id })
+    }
+
+    /// Reads what it says.
+    ///
+    /// # Errors
+    ///
+    /// All faults of its `container.json`; that others may write it, for root.
+    pub fn read(self) -> Result<Directory> {
+        let Place { shown, path, .. } = self;
+        let config = shown.join(CONFIG_FILE);
         let (origin, container) = match fs::symlink_metadata(&config) {
             Ok(_) => {
                 let shown = config.strip_prefix(".").unwrap_or(&config);
@@ -65,14 +84,16 @@ impl Directory {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Error::path("examine", &config)(error));
             }
-            Err(_) if builtin::looks_like_root_filesystem(&resolved) => {
+            Err(_) if builtin::looks_like_root_filesystem(&path) => {
                 (Origin::RootFilesystem, Container::default())
             }
             Err(_) => (Origin::BuiltIn, built_in()),
         };
-        Ok(Directory { path: resolved, id, origin, container })
+        Ok(Directory { path, origin, container })
     }
+}
 
+impl Directory {
     /// The root filesystem that the configuration names.
     ///
     /// # Errors
@@ -110,8 +131,8 @@ impl Directory {
         }
     }
 
-    /// Whether a `pid` file is written: not into somebody's own directory.
-    pub(crate) fn has_pid_file(&self) -> bool {
+    /// Whether files of ours are made in it: not in somebody's own directory.
+    pub(crate) fn is_container(&self) -> bool {
         !matches!(self.origin, Origin::BuiltIn)
     }
 }

@@ -133,7 +133,7 @@ impl Error {
             }
             Obstacle::Execve(index) => (program.candidate(index), Reason::NotExecutable(errno)),
             Obstacle::Leaving => {
-                let step = "close descriptors and reset signals".to_owned();
+                let step = "reset signals".to_owned();
                 return Error::Step { step, errno, hint: None };
             }
         };

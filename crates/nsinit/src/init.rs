@@ -107,6 +107,11 @@ impl<'a> Child<'a> {
         self.channel.send(Tag::Console, Some(master.ok_or(Errno::NOTTY)?.as_fd()))
     }
 
+    /// Afterwards only the channel is left, which execve closes.
+    pub(crate) fn close_descriptors(&self) -> Result<(), Errno> {
+        sys::close_all_but(self.channel.as_fd())
+    }
+
     pub(crate) fn make_stdio(&self) -> Result<(), Errno> {
         let own = self.terminal.as_ref().map(|(_, slave)| slave.as_fd());
         if let Some(slave) = own.or_else(|| self.rootfs.console_slave()) {
@@ -146,15 +151,13 @@ fn enter(plan: &Plan, child: &mut Child<'_>, ring: Option<&Ring>) -> Failure {
             ring.mark(index);
         }
     }
-    let (errno, obstacle) = execute(&plan.program, child);
+    let (errno, obstacle) = execute(&plan.program);
     Failure { step: plan.step_count(), errno, detail: obstacle.to_detail() }
 }
 
 /// Becomes the program; returns only what stood in the way.
-fn execute(program: &Program, child: &Child<'_>) -> (Errno, Obstacle) {
-    // The channel becomes descriptor 3: the one that is left, and close-on-exec.
-    let leave = sys::close_all_but(child.channel.as_fd()).and_then(|()| sys::reset_signals());
-    if let Err(errno) = leave {
+fn execute(program: &Program) -> (Errno, Obstacle) {
+    if let Err(errno) = sys::reset_signals() {
         return (errno, Obstacle::Leaving);
     }
     let mut last = (Errno::NOENT, Obstacle::NotFound);
@@ -270,7 +273,7 @@ pub(crate) fn stay(child: &Child<'_>) -> Result<(), Errno> {
 /// program's status. Killing it ends everything in the PID namespace.
 fn reap_until_end_of(program: Pid) -> ! {
     // Standard input and output too: a reader must see the end when the program closes them.
-    let ready = sys::close_from(0).and_then(|()| sys::block_all());
+    let ready = sys::close_all().and_then(|()| sys::block_all());
     if ready.is_err() {
         sys::exit_immediately(125);
     }

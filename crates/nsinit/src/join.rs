@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
 use nsinit_cgroups::Cgroup;
@@ -39,7 +39,7 @@ pub struct Joining<'a> {
     pub environment: &'a [String],
 }
 
-/// Starts a program in a running container.
+/// Takes a process into a running container; the program waits for [`Joined::start`].
 ///
 /// The caller should have been re-executed from a sealed copy
 /// ([`reexecute_sealed`](crate::reexecute_sealed)) if the container is not trusted.
@@ -47,7 +47,7 @@ pub struct Joining<'a> {
 /// # Errors
 ///
 /// When the container has ended, or as [`Plan::launch`].
-pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Running> {
+pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
     let state = joining.state;
     let gone = || Error::Io {
         action: format!("join the container of pid {}", state.init.pid),
@@ -78,23 +78,91 @@ pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Running> {
     #[expect(unsafe_code, reason = "the one clone of a join")]
     // SAFETY: `init::run` only makes system calls on prepared data and never returns.
     let first = unsafe { nsinit_namespaces::clone(&request, child) };
-    let mut first = Unwaited(Some(first.map_err(Error::Namespaces)?));
+    let first = Unwaited(Some(first.map_err(Error::Namespaces)?));
     drop((child_end, inherited));
-    let (second, terminal) = accompany(&plan, &channel, kinds.contains(Kinds::PID))?;
-    let program = match second {
-        // The first process has said its last word, and only has to be reaped.
-        Some(program) => program,
-        None => first.take(),
-    };
-    Ok(Running::joined(program, terminal))
+    let mut joined = Joined { plan, channel, first, second: Unwaited(None), terminal: None };
+    joined.prepare()?;
+    Ok(joined)
+}
+
+/// A process in a running container that waits before its last steps.
+///
+/// Dropping it kills the process.
+#[derive(Debug)]
+pub struct Joined {
+    plan: Plan,
+    channel: ParentEnd,
+    /// Who entered the namespaces.
+    first: Unwaited,
+    /// Who is the program, where there is a PID namespace: then the first has said its
+    /// last word, and only has to be reaped.
+    second: Unwaited,
+    terminal: Option<OwnedFd>,
+}
+
+impl Joined {
+    /// The pty's master, if the process has a terminal.
+    pub fn take_terminal(&mut self) -> Option<OwnedFd> {
+        self.terminal.take()
+    }
+
+    /// Lets the process go on; returns when the program runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Program`] when there is no such program, or it cannot be executed.
+    pub fn start(mut self) -> Result<Running> {
+        match self.channel.send(Tag::Start) {
+            // It has gone; what it said before is still to be read.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            other => other.map_err(Error::io("send a message to init"))?,
+        }
+        match self.receive()? {
+            Some(_) => Err(Error::protocol()),
+            // execve closed the channel.
+            None => {
+                let program = self.second.take().or_else(|| self.first.take());
+                let program = program.ok_or_else(Error::protocol)?;
+                Ok(Running::joined(program, self.terminal.take()))
+            }
+        }
+    }
+
+    /// Everything up to Ready.
+    fn prepare(&mut self) -> Result<()> {
+        loop {
+            match self.receive()? {
+                Some((Tag::Program, Some(pidfd))) => {
+                    let pid = process::pid_of(&pidfd).ok_or_else(Error::protocol)?;
+                    self.second = Unwaited(Some(Process::from_pidfd(pidfd, pid)));
+                }
+                Some((Tag::Console, Some(master))) => self.terminal = Some(master),
+                Some((Tag::Ready, None)) => return Ok(()),
+                Some(_) => return Err(Error::protocol()),
+                None => return Err(Error::Init { status: None, out_of_memory: false }),
+            }
+        }
+    }
+
+    /// The next message; None at the end of the conversation.
+    fn receive(&self) -> Result<Option<(Tag, Option<OwnedFd>)>> {
+        match self.channel.receive().map_err(Error::io("read a message of init"))? {
+            Received::Message(message, _) if message.tag == Tag::Failed => {
+                Err(Error::of_failure(&self.plan, message))
+            }
+            Received::Message(message, fd) => Ok(Some((message.tag, fd))),
+            Received::End => Ok(None),
+        }
+    }
 }
 
 /// A process that is killed and reaped unless it is taken out.
+#[derive(Debug)]
 struct Unwaited(Option<Process>);
 
 impl Unwaited {
-    fn take(&mut self) -> Process {
-        self.0.take().expect("taken once")
+    fn take(&mut self) -> Option<Process> {
+        self.0.take()
     }
 }
 
@@ -104,36 +172,6 @@ impl Drop for Unwaited {
             // Both fail only when it is gone already.
             let _ = process.kill(Signal::KILL);
             let _ = process.wait();
-        }
-    }
-}
-
-/// Reads messages until execve: the program's process, if it is not the first one,
-/// and its terminal.
-fn accompany(
-    plan: &Plan,
-    channel: &ParentEnd,
-    needs_second: bool,
-) -> Result<(Option<Process>, Option<OwnedFd>)> {
-    let mut second = Unwaited(None);
-    let mut terminal = None;
-    loop {
-        match channel.receive().map_err(Error::io("read a message of init"))? {
-            Received::Message(message, _) if message.tag == Tag::Failed => {
-                return Err(Error::of_failure(plan, message));
-            }
-            Received::Message(message, Some(pidfd)) if message.tag == Tag::Program => {
-                let pid = process::pid_of(&pidfd).ok_or_else(Error::protocol)?;
-                second = Unwaited(Some(Process::from_pidfd(pidfd, pid)));
-            }
-            Received::Message(message, Some(master)) if message.tag == Tag::Console => {
-                terminal = Some(master);
-            }
-            Received::Message(..) => return Err(Error::protocol()),
-            Received::End if needs_second && second.0.is_none() => {
-                return Err(Error::Init { status: None, out_of_memory: false });
-            }
-            Received::End => return Ok((second.0.take(), terminal)),
         }
     }
 }
@@ -165,9 +203,12 @@ fn plan(joining: &Joining<'_>, kinds: Kinds, args: &[OsString]) -> Result<Plan> 
     if terminal {
         steps.extend([Step::OpenTerminal, Step::SendConsole]);
     }
-    let mut last_steps = lower::confine(container, host)?;
+    steps.push(Step::Report(Tag::Ready));
+    let mut last_steps = vec![Step::Await(Tag::Start)];
+    last_steps.extend(lower::confine(container, host)?);
     last_steps.extend(lower::become_user(container, &identity, groups));
-    last_steps.extend([die(), lower::working_directory(container)?, Step::Stdio]);
+    last_steps.push(die());
+    last_steps.extend(lower::hand_over(container)?);
     if terminal {
         last_steps.push(Step::ControllingTerminal);
     }
@@ -207,7 +248,7 @@ fn account_file(pid: i32, path: &str) -> Result<Option<Vec<u8>>> {
     };
     let is_file = file.metadata().map_err(Error::io(what()))?.is_file();
     if !is_file {
-        return Err(Error::io(what())(std::io::Error::other("is not a regular file")));
+        return Err(Error::io(what())(io::Error::other("is not a regular file")));
     }
     let mut content = Vec::new();
     file.take(LIMIT).read_to_end(&mut content).map_err(Error::io(what()))?;

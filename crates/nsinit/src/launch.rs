@@ -238,6 +238,12 @@ impl Created<'_> {
         self.outside.links.iter().flat_map(|links| links.own_bridges().to_vec()).collect()
     }
 
+    /// The pty's master, if the container has a terminal. Before [`Created::start`] its
+    /// size can be set, which a program may ask for first.
+    pub fn take_terminal(&mut self) -> Option<OwnedFd> {
+        self.terminal.take()
+    }
+
     /// Everything up to Ready.
     fn prepare(&mut self) -> Result<()> {
         if let Some(maps) = &self.plan.id_maps {
@@ -390,6 +396,11 @@ impl Running {
     #[must_use]
     pub fn trace(&self) -> Option<&Ring> {
         self.ring.as_ref()
+    }
+
+    /// Leaves what the container had outside to somebody else, who removes it.
+    pub(crate) fn disown(&mut self) {
+        self.outside.cgroup = None;
     }
 
     /// Sends a signal to the program, or to init if it stays as PID 1.

@@ -144,7 +144,7 @@ fn candidates(name: &OsStr, path: &str) -> Result<Vec<CString>, NulError> {
 /// What stood between init and the program; travels in a message's `detail`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Obstacle {
-    /// Closing descriptors or resetting signals failed.
+    /// Resetting signals failed.
     Leaving,
     /// No candidate exists.
     NotFound,

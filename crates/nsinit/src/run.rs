@@ -1,20 +1,21 @@
 //! Parent: `nsinit exec`: start or join, stay until the program ends, clean up.
 
 use std::ffi::OsString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 
 use nsinit_config::Container;
 use rustix::process::Signal;
 
-use crate::directory::Directory;
+use crate::directory::{CONFIG_FILE, Directory, Origin, Place};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::join::{self, Joining};
 use crate::launch::{Running, Stdio};
 use crate::log::Log;
-use crate::pid_file::{self, PidFile};
+use crate::own_file::{self, OwnFile};
 use crate::plan::Plan;
 use crate::process::ProcessId;
 use crate::state::{Entry, RunDirectory, State};
@@ -27,10 +28,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn open(directory: &Directory) -> Result<Session> {
+    pub(crate) fn open(place: &Place) -> Result<Session> {
         let uid = rustix::process::geteuid().as_raw();
-        refuse_foreign(&directory.path.join("pid"), uid)?;
-        let entry = RunDirectory::open(uid)?.lock(directory.id)?;
+        refuse_foreign(&place.path.join("pid"), uid)?;
+        let entry = RunDirectory::open(uid)?.lock(place.id)?;
         Ok(Session { entry })
     }
 
@@ -47,44 +48,42 @@ impl Session {
         }
     }
 
-    /// Runs a program in the running container.
+    /// Runs a program in the running container: the exit code.
     pub(crate) fn join(
         self,
         state: &State,
         environment: &[String],
         args: &[OsString],
-    ) -> Result<ExitStatus> {
+    ) -> Result<u8> {
         let signals = Signals::block().map_err(Error::io("block signals"))?;
         let host = Host::probe()?;
-        let mut running = join::join(&Joining { state, host: &host, environment }, args)?;
+        let mut joined = join::join(&Joining { state, host: &host, environment }, args)?;
+        let users = (std::io::stdin(), std::io::stdout());
+        let terminal = connect(&users, joined.take_terminal())?;
+        let mut running = joined.start()?;
         // From here on the container's end is the kernel's to tell.
         drop(self);
-        stay(&mut running, &signals, SignalTarget::Program)?;
-        running.wait()
+        let killed_by = stay(&running, terminal, &signals, SignalTarget::Program)?;
+        Ok(code(running.wait()?, killed_by))
     }
 
-    /// Starts the container, runs the program in it, and removes everything.
+    /// Starts the container, runs the program in it, and removes everything: the exit
+    /// code.
     pub(crate) fn start(
         self,
         directory: &Directory,
         sealed: Container,
         plan: &Plan,
         log: &Log,
-    ) -> Result<ExitStatus> {
+    ) -> Result<u8> {
+        // Dropped last: a signal that comes while this cleans up takes effect then.
         let signals = Signals::block().map_err(Error::io("block signals"))?;
         let is_init = sealed.init.unwrap_or(false);
-        let mut pid_file = None;
-        if directory.has_pid_file() {
-            let path = directory.path.join("pid");
-            pid_file = match PidFile::create(&path) {
-                // It is for people: a container in a directory that the caller cannot write
-                // is found by its state all the same.
-                Err(error) if is_not_writable(&error) => None,
-                other => Some(other.map_err(Error::path("create", &path))?),
-            };
-        }
-        let mut running = match self.launch(sealed, plan, pid_file.as_mut(), log) {
-            Ok(running) => running,
+        let mut files = Files::create(directory)?;
+        let users = (std::io::stdin(), std::io::stdout());
+        let launched = self.launch(sealed, plan, &mut files, &users, log);
+        let (mut running, terminal, init) = match launched {
+            Ok(launched) => launched,
             Err(error) => {
                 self.entry.clear()?;
                 return Err(error);
@@ -93,29 +92,34 @@ impl Session {
         // Others may join while the program runs.
         let entry = self.entry.unlock();
         let target = if is_init { SignalTarget::Init } else { SignalTarget::Program };
-        stay(&mut running, &signals, target)?;
-        // Nobody starts the next container before this one's remains are removed.
+        let killed_by = stay(&running, terminal, &signals, target)?;
+        // Nobody starts the next container before this one's remains are removed; but
+        // somebody may have found it dead, removed them, and started one already.
         let entry = entry.lock()?;
-        let status = running.wait()?;
-        drop(pid_file);
-        entry.clear()?;
-        Ok(status)
+        if entry.read()?.is_some_and(|state| state.init == init) {
+            let status = running.wait()?;
+            drop(files);
+            entry.clear()?;
+            return Ok(code(status, killed_by));
+        }
+        running.disown();
+        Ok(code(running.wait()?, killed_by))
     }
 
-    fn launch(
+    fn launch<'a>(
         &self,
         sealed: Container,
         plan: &Plan,
-        pid_file: Option<&mut PidFile>,
+        files: &mut Files,
+        users: &'a Users,
         log: &Log,
-    ) -> Result<Running> {
-        let created = plan.create(&Stdio::inherit())?;
+    ) -> Result<(Running, Option<Terminal<'a>>, ProcessId)> {
+        let mut created = plan.create(&Stdio::inherit())?;
         let init = ProcessId::of_child(created.pid())?;
-        let pid = init.pid;
-        log.event(&format!("created, init is pid {pid}"));
+        log.event(&format!("created, init is pid {}", init.pid));
         let mut state = State {
             program: init.clone(),
-            init,
+            init: init.clone(),
             container: sealed,
             cgroup: created.cgroup().map_or_else(Vec::new, nsinit_cgroups::Cgroup::paths),
             cgroup_parents: created
@@ -123,18 +127,51 @@ impl Session {
                 .map_or_else(Vec::new, nsinit_cgroups::Cgroup::made_parents),
             links: created.host_links(),
             bridges: created.own_bridges(),
-            pid_file: pid_file.as_ref().map(|file| file.path().to_owned()),
+            pid_file: files.pid.as_ref().map(|file| file.path().to_owned()),
+            placeholder: files.placeholder.as_ref().map(|file| file.path().to_owned()),
         };
         self.entry.write(&state)?;
-        if let Some(file) = pid_file {
-            file.write(pid).map_err(Error::path("write", file.path()))?;
+        if let Some(file) = &mut files.pid {
+            file.write(init.pid).map_err(Error::path("write", file.path()))?;
         }
+        // Before the program can ask for the terminal's size.
+        let terminal = connect(users, created.take_terminal())?;
         let running = created.start()?;
         if let Some(program) = running.program() {
             state.program = ProcessId::of_child(program)?;
             self.entry.write(&state)?;
         }
-        Ok(running)
+        Ok((running, terminal, init))
+    }
+}
+
+/// Our files in the container's directory, while it lives.
+#[derive(Debug, Default)]
+struct Files {
+    pid: Option<OwnFile>,
+    placeholder: Option<OwnFile>,
+}
+
+impl Files {
+    fn create(directory: &Directory) -> Result<Files> {
+        if !directory.is_container() {
+            return Ok(Files::default());
+        }
+        let make = |name: &str, how: fn(&Path) -> std::io::Result<OwnFile>| {
+            let path = directory.path.join(name);
+            match how(&path) {
+                // Where the caller cannot write, the container cannot either, and its state
+                // tells all that `pid` would.
+                Err(error) if is_not_writable(&error) => Ok(None),
+                other => other.map(Some).map_err(Error::path("create", &path)),
+            }
+        };
+        let pid = make("pid", OwnFile::pid)?;
+        let placeholder = match directory.origin {
+            Origin::RootFilesystem => make(CONFIG_FILE, OwnFile::placeholder)?,
+            _ => None,
+        };
+        Ok(Files { pid, placeholder })
     }
 }
 
@@ -146,13 +183,24 @@ fn is_not_writable(error: &std::io::Error) -> bool {
 /// Somebody else's container in this directory is told, and never joined: its state is
 /// in a run directory that this user cannot read, or must not trust.
 fn refuse_foreign(pid_file: &Path, uid: u32) -> Result<()> {
-    let Some(pid) = pid_file::read(pid_file) else { return Ok(()) };
-    let Some(init) = pid_file::init_of(pid) else { return Ok(()) };
+    let Some(pid) = own_file::read(pid_file) else { return Ok(()) };
+    let Some(init) = own_file::init_of(pid) else { return Ok(()) };
     if init.uid == uid || !init.in_inner_pid_namespace {
         return Ok(());
     }
     let owner = if init.uid == 0 { "root".to_owned() } else { format!("uid {}", init.uid) };
     Err(Error::Foreign { owner, pid })
+}
+
+/// The user's end of the terminal.
+type Users = (std::io::Stdin, std::io::Stdout);
+
+fn connect(users: &Users, master: Option<OwnedFd>) -> Result<Option<Terminal<'_>>> {
+    let (stdin, stdout) = users;
+    master
+        .map(|master| Terminal::connect(stdin.as_fd(), stdout.as_fd(), master))
+        .transpose()
+        .map_err(Error::io("connect the terminal"))
 }
 
 /// Who gets the launcher's signals.
@@ -164,31 +212,47 @@ enum SignalTarget {
     Program,
 }
 
-/// Carries the terminal and the signals until the program has ended.
-fn stay(running: &mut Running, signals: &Signals, target: SignalTarget) -> Result<()> {
-    let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
-    let terminal = running
-        .terminal
-        .take()
-        .map(|master| Terminal::connect(stdin.as_fd(), stdout.as_fd(), master))
-        .transpose()
-        .map_err(Error::io("connect the terminal"))?;
+/// Carries the terminal and the signals until the program has ended; the signal for
+/// which it was killed, if it was.
+fn stay(
+    running: &Running,
+    terminal: Option<Terminal<'_>>,
+    signals: &Signals,
+    target: SignalTarget,
+) -> Result<Option<Signal>> {
     let pid = running.pid().as_raw_nonzero().get();
+    let mut killed_by = None;
     let ends = RelayEnds { init: running.as_fd(), terminal, signals };
     let end = relay(ends, |signal| {
         let handled = target == SignalTarget::Init || handles(pid, signal);
         let fatal = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT].contains(&signal);
+        let mut sent = signal;
         // A program that has no handler would be ended by it, were it not PID 1.
-        let signal = if fatal && !handled { Signal::KILL } else { signal };
+        if fatal && !handled {
+            killed_by = Some(signal);
+            sent = Signal::KILL;
+        }
         // The container may have ended just now.
-        let _ = running.signal(signal);
+        let _ = running.signal(sent);
     })
     .map_err(Error::io("wait for the program"))?;
-    if let Some(errno) = end.lost_output {
-        let action = "write the program's output to standard output";
-        return Err(Error::io(action)(errno.into()));
+    match end.lost_output {
+        Some(errno) => {
+            let action = "write the program's output to standard output";
+            Err(Error::io(action)(errno.into()))
+        }
+        None => Ok(killed_by),
     }
-    Ok(())
+}
+
+/// The exit code, or 128 + the signal.
+fn code(status: ExitStatus, killed_by: Option<Signal>) -> u8 {
+    let signal = match (status.signal(), killed_by) {
+        (Some(9), Some(asked)) => Some(asked.as_raw()),
+        (signal, _) => signal,
+    };
+    let number = status.code().unwrap_or_else(|| 128 + signal.unwrap_or(0));
+    u8::try_from(number).unwrap_or(125)
 }
 
 /// Whether a process catches that signal, or waits for it blocked.

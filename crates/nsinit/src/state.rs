@@ -22,7 +22,7 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::pid_file;
+use crate::own_file;
 use crate::process::ProcessId;
 use crate::program::FileId;
 
@@ -46,6 +46,8 @@ pub struct State {
     pub bridges: Vec<String>,
     /// The `pid` file, if one was written.
     pub pid_file: Option<PathBuf>,
+    /// The empty `container.json`, if the directory had none.
+    pub placeholder: Option<PathBuf>,
 }
 
 /// The directory of all entries of this user: `/run/nsinit`, or below
@@ -254,7 +256,10 @@ impl State {
     /// When the cgroup cannot be removed.
     pub fn clean_up(&self) -> Result<()> {
         if let Some(path) = &self.pid_file {
-            pid_file::remove(path, self.init.pid).map_err(Error::path("remove", path))?;
+            own_file::remove_pid(path, self.init.pid).map_err(Error::path("remove", path))?;
+        }
+        if let Some(path) = &self.placeholder {
+            own_file::remove_placeholder(path).map_err(Error::path("remove", path))?;
         }
         for link in &self.links {
             nsinit_network::remove_link(link).map_err(Error::Network)?;

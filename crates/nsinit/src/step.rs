@@ -102,6 +102,8 @@ pub enum Step {
     VerifyCapabilities(Capabilities),
     /// Change into the working directory.
     WorkingDirectory(CString),
+    /// Close every descriptor but standard input, output and error.
+    CloseDescriptors,
     /// Stay as PID 1 and let a child go on to the program.
     StayInit,
     /// Make the terminal (or the launcher's pipes) standard input, output and error.
@@ -155,6 +157,7 @@ impl Step {
             Step::NoNewPrivileges => security::no_new_privileges(),
             Step::VerifyCapabilities(capabilities) => capabilities.verify(),
             Step::WorkingDirectory(path) => rustix::process::chdir(path.as_c_str()),
+            Step::CloseDescriptors => child.close_descriptors(),
             Step::StayInit => init::stay(child),
             Step::Stdio => child.make_stdio(),
             Step::ControllingTerminal => sys::set_controlling_terminal(),
@@ -220,6 +223,7 @@ impl fmt::Display for Step {
             Step::NoNewPrivileges => f.write_str("set no_new_privs"),
             Step::VerifyCapabilities(_) => f.write_str("verify capabilities"),
             Step::WorkingDirectory(path) => write!(f, "change to {}", path.to_string_lossy()),
+            Step::CloseDescriptors => f.write_str("close all other descriptors"),
             Step::StayInit => f.write_str("stay as PID 1"),
             Step::Stdio => f.write_str("set standard input, output and error"),
             Step::ControllingTerminal => f.write_str("make the terminal the controlling one"),

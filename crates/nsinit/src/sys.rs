@@ -176,24 +176,30 @@ pub(crate) fn reap() -> Option<Ended> {
     Some(Ended { pid, code })
 }
 
-/// Moves `keep` to descriptor 3 and closes everything above it (close_range(2)).
+/// Closes every descriptor but standard input, output, error and `keep`
+/// (close_range(2)).
 ///
-/// Descriptors that are only close-on-exec could still be named by the program's
-/// path or by an interpreter (`/proc/self/fd/7`, CVE-2024-21626).
+/// Descriptors that are only close-on-exec could still be named by the working
+/// directory, by the program's path or by an interpreter (`/proc/self/fd/7`,
+/// CVE-2024-21626).
 pub(crate) fn close_all_but(keep: BorrowedFd<'_>) -> Result<(), Errno> {
-    if keep.as_raw_fd() != 3 {
-        // SAFETY: dup3 replaces descriptor 3, which nobody uses any more; the new one
-        // belongs to no `OwnedFd`.
-        check(unsafe { libc::dup3(keep.as_raw_fd(), 3, libc::O_CLOEXEC) })?;
+    // Not negative: it is open.
+    let keep = keep.as_raw_fd() as u32;
+    if keep > 3 {
+        close_range(3, keep - 1)?;
     }
-    close_from(4)
+    close_range(keep + 1, u32::MAX)
 }
 
-/// Closes every descriptor from `first` on.
-pub(crate) fn close_from(first: u32) -> Result<(), Errno> {
+/// Closes every descriptor.
+pub(crate) fn close_all() -> Result<(), Errno> {
+    close_range(0, u32::MAX)
+}
+
+fn close_range(first: u32, last: u32) -> Result<(), Errno> {
     // SAFETY: nothing in this process uses the descriptors any more: it is about to
-    // call execve or lives on as init without any.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    // call execve, or lives on as init without any.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
     check(result as c_int).map(drop)
 }
 

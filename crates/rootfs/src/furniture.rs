@@ -23,9 +23,10 @@ pub struct Furniture {
     /// skipped.
     pub read_only: Vec<PathBuf>,
     /// Files of the host (the own configuration, the pid file) over which an empty
-    /// read-only file is put where they lie below the root. They exist at the latest
-    /// when the steps are walked, and are from then on written in place: replacing
-    /// one by rename(2) takes the cover away.
+    /// read-only file is put where they lie below the root. One that does
+    /// not exist when the steps are walked is skipped: its name is then the container's
+    /// to take. From then on they are written in place: replacing one by rename(2) takes
+    /// the cover away.
     pub covered: Vec<PathBuf>,
     /// Makes the root filesystem read-only after everything is in its place.
     pub read_only_root: bool,

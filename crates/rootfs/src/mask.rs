@@ -115,7 +115,11 @@ pub struct Cover {
 
 impl Cover {
     pub(crate) fn apply(&self, child: &Child) -> Result<(), Errno> {
-        let at = resolve::open(child.root()?, &self.at, Follow::No, child.kernel.openat2)?;
+        let at = match resolve::open(child.root()?, &self.at, Follow::No, child.kernel.openat2) {
+            // Who wants the name kept from the container makes the file first.
+            Err(Errno::NOENT) => return Ok(()),
+            answer => answer?,
+        };
         match resolve::kind_of(at.as_fd())? {
             FileType::RegularFile => {}
             FileType::Symlink => return Err(Errno::LOOP),

@@ -85,12 +85,12 @@ impl Mount {
         Mount::filesystem(Filesystem::Sysfs, "/sys", &["ro", "nosuid", "nodev", "noexec"])
     }
 
-    /// Our own tmpfs on `/dev` (nosuid, mode 755) with the device nodes of the
+    /// Our own tmpfs on `/dev` (nosuid, mode 755, 1 MiB and 1024 inodes) with the device nodes of the
     /// [`Furniture`](crate::Furniture) and the links `fd`, `stdin`, `stdout`,
     /// `stderr`, `ptmx`.
     #[must_use]
     pub fn dev() -> Mount {
-        Mount::filesystem(Filesystem::Dev, "/dev", &["nosuid", "mode=755"])
+        Mount::filesystem(Filesystem::Dev, "/dev", &["nosuid", "mode=755", "size=1m", "nr_inodes=1k"])
     }
 
     /// A new instance of devpts on `/dev/pts` (nosuid, noexec, ptmxmode 666, mode

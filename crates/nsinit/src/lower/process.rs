@@ -118,25 +118,29 @@ pub(super) fn last_steps(
     terminal: bool,
 ) -> Result<Vec<Step>> {
     let Source { container, host, .. } = *source;
-    let init = container.init.unwrap_or(false);
     let mut steps = own_proc_files(container, host, namespaces.is_user())?;
     steps.extend(confine(container, host)?);
     let groups = if namespaces.may_set_groups() { Groups::Set } else { Groups::Denied };
     steps.extend(become_user(container, identity, groups));
     // Becoming somebody else disarms the signal (prctl(2)).
     steps.push(Step::ParentDeathSignal(namespaces.death_signal()));
-    steps.push(working_directory(container)?);
-    if init {
+    steps.extend(hand_over(container)?);
+    if container.init.unwrap_or(false) {
         if !namespaces.has(Kinds::PID) {
             return Err(refuse("init", "needs a new PID namespace (NEWPID)", None));
         }
         steps.extend([Step::NotDumpable, Step::StayInit]);
     }
-    steps.push(Step::Stdio);
     if terminal {
         steps.push(Step::ControllingTerminal);
     }
     Ok(steps)
+}
+
+/// What the program starts with: its standard input and output, nothing else that is
+/// open, and only then its directory, which could be named by what was open.
+pub(crate) fn hand_over(container: &Container) -> Result<[Step; 3]> {
+    Ok([Step::Stdio, Step::CloseDescriptors, working_directory(container)?])
 }
 
 /// What is set by files of /proc: it needs privileges that the program will not have.
@@ -227,7 +231,7 @@ fn labels(container: &Container, host: &Host, user_namespace: bool) -> Result<Ve
     Ok(labels)
 }
 
-pub(crate) fn working_directory(container: &Container) -> Result<Step> {
+fn working_directory(container: &Container) -> Result<Step> {
     let path = container.working_dir.as_deref().unwrap_or(Path::new("/"));
     let path = CString::new(path.as_os_str().as_bytes())
         .map_err(|_| refuse("working_dir", "must not have a NUL byte", None))?;

@@ -1,26 +1,32 @@
-//! Parent: the file `pid`, for people.
+//! Parent: files of ours in the container's directory.
 //!
-//! It holds init's pid in decimal while the container lives. Nothing is ever decided
-//! by what it says, but for whom a message names: the container can write it when it
-//! lies in its root filesystem.
+//! `pid` is for people: it holds init's pid in decimal while the container lives.
+//! Nothing is ever decided by what it says, but for whom a message names: the container
+//! could write one when the directory is its root filesystem.
+//!
+//! `container.json`, where there is none and the directory is the root filesystem, is
+//! an empty file that takes the name: the container would make it otherwise, and be
+//! obeyed by the next command on the host.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// A `pid` file of ours. Dropping it removes it.
+/// A file of ours. Dropping it removes it.
 #[derive(Debug)]
-pub(crate) struct PidFile {
+pub(crate) struct OwnFile {
     path: PathBuf,
     file: File,
+    /// Somebody on the host may have filled it meanwhile: then it is theirs.
+    only_while_empty: bool,
 }
 
-impl PidFile {
-    /// Makes an empty file, in place of one that an earlier launcher left.
+impl OwnFile {
+    /// Makes an empty `pid` file, in place of one that an earlier launcher left.
     ///
     /// Never writes through a link: what is at the name is replaced.
-    pub(crate) fn create(path: &Path) -> io::Result<PidFile> {
+    pub(crate) fn pid(path: &Path) -> io::Result<OwnFile> {
         match fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
                 return Err(io::Error::from(io::ErrorKind::IsADirectory));
@@ -28,8 +34,12 @@ impl PidFile {
             Ok(_) => fs::remove_file(path)?,
             Err(_) => {}
         }
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)?;
-        Ok(PidFile { path: path.to_owned(), file })
+        Ok(OwnFile { path: path.to_owned(), file: create(path)?, only_while_empty: false })
+    }
+
+    /// Takes a name that must stay free.
+    pub(crate) fn placeholder(path: &Path) -> io::Result<OwnFile> {
+        Ok(OwnFile { path: path.to_owned(), file: create(path)?, only_while_empty: true })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -41,21 +51,34 @@ impl PidFile {
     }
 }
 
-impl Drop for PidFile {
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)
+}
+
+impl Drop for OwnFile {
     fn drop(&mut self) {
         let ours = self.file.metadata();
         let named = fs::symlink_metadata(&self.path);
         // Not a file that somebody else has put there meanwhile.
         if let (Ok(ours), Ok(named)) = (ours, named) {
-            if (ours.dev(), ours.ino()) == (named.dev(), named.ino()) {
+            let same = (ours.dev(), ours.ino()) == (named.dev(), named.ino());
+            if same && (named.len() == 0 || !self.only_while_empty) {
                 let _ = fs::remove_file(&self.path);
             }
         }
     }
 }
 
-/// Removes a file that an earlier launcher left, if it still says that pid.
-pub(crate) fn remove(path: &Path, pid: i32) -> io::Result<()> {
+/// Removes a placeholder that an earlier launcher left, if it is still empty.
+pub(crate) fn remove_placeholder(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() && metadata.len() == 0 => fs::remove_file(path),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a `pid` file that an earlier launcher left, if it still says that pid.
+pub(crate) fn remove_pid(path: &Path, pid: i32) -> io::Result<()> {
     match read(path) {
         Some(named) if named == pid => fs::remove_file(path),
         _ => Ok(()),
@@ -105,7 +128,7 @@ mod tests {
         let victim = directory.join("victim");
         fs::write(&victim, "untouched").unwrap();
         std::os::unix::fs::symlink(&victim, directory.join("pid")).unwrap();
-        let mut file = PidFile::create(&directory.join("pid")).unwrap();
+        let mut file = OwnFile::pid(&directory.join("pid")).unwrap();
         file.write(42).unwrap();
         assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
         assert_eq!(read(&directory.join("pid")), Some(42));
@@ -115,10 +138,23 @@ mod tests {
     }
 
     #[test]
+    fn a_placeholder_that_somebody_filled_is_not_removed() {
+        let directory = directory("placeholder");
+        let path = directory.join("container.json");
+        drop(OwnFile::placeholder(&path).unwrap());
+        assert!(!path.exists());
+        let file = OwnFile::placeholder(&path).unwrap();
+        fs::write(&path, "{}").unwrap();
+        drop(file);
+        assert!(path.exists());
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
     fn somebody_elses_file_is_not_removed() {
         let directory = directory("other");
         let path = directory.join("pid");
-        let file = PidFile::create(&path).unwrap();
+        let file = OwnFile::pid(&path).unwrap();
         fs::remove_file(&path).unwrap();
         fs::write(&path, "7\n").unwrap();
         drop(file);
