@@ -41,7 +41,12 @@ pub(crate) fn at(
     let (root, _) = json::parse(text);
     let (path, span) = match root.as_ref().and_then(|root| root.named(KeyPath::default(), path)) {
         Some((found, span)) => (found, span),
-        None => return Faults::new(Some(name.to_owned()), vec![Fault::new(path.into(), message, suggestion)]),
+        None => {
+            return Faults::new(
+                Some(name.to_owned()),
+                vec![Fault::new(path.into(), message, suggestion)],
+            );
+        }
     };
     let fault = TextFault { path, span, message, suggestion };
     Faults::new(Some(name.to_owned()), vec![locate(text, fault)])

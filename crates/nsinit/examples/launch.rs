@@ -3,6 +3,8 @@
 //! The root filesystem is an empty tmpfs with the host's /usr, as in
 //! `nsinit exec` without a container.json. Needs no privileges.
 
+#![expect(clippy::print_stdout, reason = "an example that shows something")]
+
 use nsinit::config::{Mount, RootfsSource};
 use nsinit::rootfs::TmpfsRoot;
 use nsinit::{Container, Host, Plan, Rootfs, Stdio};

@@ -16,9 +16,21 @@ use crate::lower::Source;
 use crate::plan::Plan;
 use crate::run;
 
+/// The version, and the back ends that are built in.
+const VERSION: &str = match (cfg!(feature = "selinux"), cfg!(feature = "systemd")) {
+    (false, false) => concat!(env!("CARGO_PKG_VERSION"), " (labels: kernel; cgroups: cgroupfs)"),
+    (true, false) => concat!(env!("CARGO_PKG_VERSION"), " (labels: libselinux; cgroups: cgroupfs)"),
+    (false, true) => {
+        concat!(env!("CARGO_PKG_VERSION"), " (labels: kernel; cgroups: cgroupfs, systemd)")
+    }
+    (true, true) => {
+        concat!(env!("CARGO_PKG_VERSION"), " (labels: libselinux; cgroups: cgroupfs, systemd)")
+    }
+};
+
 /// Run programs in containers: a root filesystem and a container.json in a directory.
 #[derive(Debug, Parser)]
-#[command(name = "nsinit", version, after_help = "Example:\n  nsinit exec sh")]
+#[command(name = "nsinit", version = VERSION, after_help = "Example:\n  nsinit exec sh")]
 pub struct CommandLine {
     /// The container's directory, with container.json and pid
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
@@ -106,16 +118,11 @@ fn parse_bind(text: &str) -> std::result::Result<Mount, String> {
 
 impl Shape {
     /// What shapes the whole container, and is sealed with it.
-    fn shape(&self, directory: &mut Directory) -> Result<()> {
+    fn shape(&self, directory: &mut Directory) {
         let container = &mut directory.container;
         container.mounts.extend(self.bind.iter().cloned());
-        let all_but_net = [
-            Namespace::Mount,
-            Namespace::Uts,
-            Namespace::Ipc,
-            Namespace::Pid,
-            Namespace::Cgroup,
-        ];
+        let all_but_net =
+            [Namespace::Mount, Namespace::Uts, Namespace::Ipc, Namespace::Pid, Namespace::Cgroup];
         match self.network.as_deref() {
             Some("host") => {
                 container.networks.clear();
@@ -138,7 +145,6 @@ impl Shape {
             }
             None => {}
         }
-        container.validate().map_err(|faults| Error::Config(faults.into()))
     }
 
     /// What is meant for this process alone.
@@ -161,12 +167,23 @@ impl Shape {
 ///
 /// What the caller is to print.
 pub fn run(line: &CommandLine) -> Result<u8> {
+    refuse_setuid()?;
     let log = Log::open(&line.log)?;
     match &line.command {
         Command::Exec(exec) => exec_command(line, exec, &log),
         Command::Plan(shape) => plan_command(line, shape),
         Command::Spec => print(&directory_without_file(&line.root)?.to_json_pretty()),
     }
+}
+
+/// Everything here trusts who runs it: the environment, the paths, the configuration.
+fn refuse_setuid() -> Result<()> {
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    if getuid() == geteuid() && getgid() == getegid() {
+        return Ok(());
+    }
+    let why = "must not be installed setuid or setgid: use a user namespace, or sudo";
+    Err(Error::io("run nsinit")(io::Error::other(why)))
 }
 
 /// What `spec` writes: the configuration that exec would use without the file.
@@ -187,7 +204,7 @@ fn plan_command(line: &CommandLine, shape: &Shape) -> Result<u8> {
 /// The sealed configuration, and the plan of this very command line.
 fn make_plan(directory: &mut Directory, shape: &Shape) -> Result<(Container, Plan)> {
     let host = Host::probe()?;
-    shape.shape(directory)?;
+    shape.shape(directory);
     let sealed = directory.container.clone();
     let mut container = sealed.clone();
     shape.personal(&mut container);

@@ -41,7 +41,7 @@ pub struct Directory {
 #[derive(Debug)]
 pub enum Origin {
     /// `container.json` in the directory.
-    File(ConfigFile),
+    File(Box<ConfigFile>),
     /// The directory is a root filesystem, used with every default.
     RootFilesystem,
     /// Neither: the built-in container.
@@ -79,7 +79,7 @@ impl Place {
                 let file = ConfigFile::open(shown).map_err(Error::Config)?;
                 refuse_untrusted(&file, shown)?;
                 let container = file.parse().map_err(|faults| Error::Config(faults.into()))?;
-                (Origin::File(file), container)
+                (Origin::File(Box::new(file)), container)
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Error::path("examine", &config)(error));

@@ -178,11 +178,15 @@ impl ParentEnd {
         if received.bytes == 0 {
             return Ok(Received::End);
         }
-        let fd = control.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        // There is room for more than one: the space is aligned. What is not taken is closed.
+        let fds = control.drain().flat_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(fds) => Some(fds),
             _ => None,
         });
+        let mut fds = fds.flatten();
+        let (fd, another) = (fds.next(), fds.next());
         let whole = received.bytes == SIZE
+            && another.is_none()
             && !received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
         match Message::from_bytes(bytes).filter(|_| whole) {
             Some(message) => Ok(Received::Message(message, fd)),

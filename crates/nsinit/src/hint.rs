@@ -10,9 +10,7 @@ use crate::step::Step;
 /// A remedy for a step's failure, where one is known.
 pub(crate) fn of_step(step: &Step, errno: Errno) -> Option<String> {
     let text = match (step, errno) {
-        (Step::Rootfs(_), Errno::PERM | Errno::ACCESS) if apparmor_restricts() => {
-            apparmor_remedy()
-        }
+        (Step::Rootfs(_), Errno::PERM | Errno::ACCESS) if apparmor_restricts() => apparmor_remedy(),
         (Step::Rootfs(step), Errno::PERM) if step.to_string().starts_with("mount proc") => {
             "an outer container masks parts of its /proc, so that the kernel refuses a new one \
              in a user namespace: unmask them, or leave NEWPID out of \"namespaces\""

@@ -85,7 +85,8 @@ fn cgroup_mode() -> CgroupMode {
         Mode::V2 => CgroupMode::Unified,
         Mode::V1 | Mode::Hybrid => {
             let directory = |hierarchy: &Hierarchy, controllers: String| {
-                let directory = hierarchy.mount_point.strip_prefix(PLACE).ok()?.to_str()?.to_owned();
+                let directory =
+                    hierarchy.mount_point.strip_prefix(PLACE).ok()?.to_str()?.to_owned();
                 Some(rootfs::Hierarchy { directory, controllers })
             };
             let v1 = hierarchies.v1().iter();

@@ -212,8 +212,7 @@ fn plan(joining: &Joining<'_>, kinds: Kinds, args: &[OsString]) -> Result<Plan> 
     if terminal {
         last_steps.push(Step::ControllingTerminal);
     }
-    let program =
-        lower::program(container, host, &identity.user, environment, terminal, args)?;
+    let program = lower::program(container, host, &identity.user, environment, terminal, args)?;
     Ok(Plan {
         namespaces: Kinds::NONE,
         joined: Vec::new(),

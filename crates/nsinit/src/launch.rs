@@ -1,14 +1,13 @@
 //! Parent: from a plan to a running container.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{ExitStatus, Output};
 
 use nsinit_cgroups::Cgroup;
 use nsinit_namespaces::{CloneRequest, NamespaceFile, Process};
 use nsinit_network::{Links, NetworkNamespace};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal};
 
 use crate::error::{Error, Result};
@@ -16,73 +15,8 @@ use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::init::{self, Inherited};
 use crate::plan::Plan;
 use crate::process;
+use crate::stdio::{Pipes, Stdio, read_both};
 use crate::trace::Ring;
-
-/// What the program gets as standard input, output and error.
-#[derive(Debug)]
-pub struct Stdio {
-    kind: Kind,
-    trace: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Inherit,
-    Piped,
-    Null,
-}
-
-impl Stdio {
-    /// The launcher's own.
-    #[must_use]
-    pub fn inherit() -> Stdio {
-        Stdio { kind: Kind::Inherit, trace: false }
-    }
-
-    /// New pipes, whose other ends are in [`Running`].
-    #[must_use]
-    pub fn piped() -> Stdio {
-        Stdio { kind: Kind::Piped, trace: false }
-    }
-
-    /// `/dev/null`.
-    #[must_use]
-    pub fn null() -> Stdio {
-        Stdio { kind: Kind::Null, trace: false }
-    }
-
-    /// Records when each step is done; see [`Running::trace`].
-    #[must_use]
-    pub fn traced(self) -> Stdio {
-        Stdio { trace: true, ..self }
-    }
-
-    fn open(&self) -> io::Result<(Pipes, [Option<OwnedFd>; 3])> {
-        match self.kind {
-            Kind::Inherit => Ok((Pipes::default(), [None, None, None])),
-            Kind::Null => {
-                let null = File::options().read(true).write(true).open("/dev/null")?;
-                let copies = [null.try_clone()?, null.try_clone()?, null];
-                Ok((Pipes::default(), copies.map(|file| Some(OwnedFd::from(file)))))
-            }
-            Kind::Piped => {
-                let (stdin, input) = io::pipe()?;
-                let (output, stdout) = io::pipe()?;
-                let (error, stderr) = io::pipe()?;
-                let pipes =
-                    Pipes { stdin: Some(input), stdout: Some(output), stderr: Some(error) };
-                Ok((pipes, [Some(stdin.into()), Some(stdout.into()), Some(stderr.into())]))
-            }
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Pipes {
-    stdin: Option<io::PipeWriter>,
-    stdout: Option<io::PipeReader>,
-    stderr: Option<io::PipeReader>,
-}
 
 /// What exists outside of the container because of it. Removed with it.
 #[derive(Debug, Default)]
@@ -338,9 +272,11 @@ impl Created<'_> {
         let process = self.init.process();
         let _ = process.kill(Signal::KILL);
         let status = process.wait().ok();
-        let out_of_memory = self.outside.cgroup.as_ref().is_some_and(|cgroup| {
-            cgroup.stats().is_ok_and(|stats| stats.memory.oom_kills > 0)
-        });
+        let out_of_memory = self
+            .outside
+            .cgroup
+            .as_ref()
+            .is_some_and(|cgroup| cgroup.stats().is_ok_and(|stats| stats.memory.oom_kills > 0));
         Error::Init { status, out_of_memory }
     }
 }
@@ -356,11 +292,11 @@ pub struct Running {
     ended: Option<ExitStatus>,
     ring: Option<Ring>,
     /// The writing end of standard input, with [`Stdio::piped`].
-    pub stdin: Option<io::PipeWriter>,
+    pub stdin: Option<File>,
     /// The reading end of standard output, with [`Stdio::piped`].
-    pub stdout: Option<io::PipeReader>,
+    pub stdout: Option<File>,
     /// The reading end of standard error, with [`Stdio::piped`].
-    pub stderr: Option<io::PipeReader>,
+    pub stderr: Option<File>,
     /// The pty's master, if the container has a terminal.
     pub terminal: Option<OwnedFd>,
 }
@@ -460,31 +396,4 @@ impl Drop for Running {
             let _ = self.init.wait();
         }
     }
-}
-
-/// Reads both pipes to their ends; one alone could fill up and stop the program.
-fn read_both(
-    (mut stdout, mut stderr): (Option<io::PipeReader>, Option<io::PipeReader>),
-    output: &mut Output,
-) -> io::Result<()> {
-    let mut chunk = [0; 8192];
-    while stdout.is_some() || stderr.is_some() {
-        let open = [stdout.as_ref(), stderr.as_ref()];
-        let mut fds: Vec<_> =
-            open.iter().flatten().map(|pipe| PollFd::new(*pipe, PollFlags::IN)).collect();
-        rustix::io::retry_on_intr(|| poll(&mut fds, None))?;
-        let mut ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-        ready.reverse();
-        for (pipe, sink) in [(&mut stdout, &mut output.stdout), (&mut stderr, &mut output.stderr)] {
-            if pipe.is_none() || !ready.pop().unwrap_or(false) {
-                continue;
-            }
-            let count = pipe.as_mut().map_or(Ok(0), |pipe| pipe.read(&mut chunk))?;
-            sink.extend_from_slice(&chunk[..count]);
-            if count == 0 {
-                *pipe = None;
-            }
-        }
-    }
-    Ok(())
 }

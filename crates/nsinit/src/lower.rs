@@ -5,12 +5,12 @@ pub(crate) mod process;
 mod resources;
 
 use std::ffi::{CString, OsString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nsinit_config::{Container, NamespaceEntry};
 use nsinit_namespaces::{IdMap, IdMaps, Kinds, Namespace, TimeOffsets};
 use nsinit_rootfs::Rootfs;
-use nsinit_security::{Sysctl, SysctlNamespace};
+use nsinit_security::Sysctl;
 use rustix::process::Signal;
 
 use crate::error::{Error, Result};
@@ -29,8 +29,7 @@ pub struct Source<'a> {
     /// The root filesystem.
     pub rootfs: &'a Rootfs,
     /// The container's directory: `container.json` and `pid` in it are covered where
-    /// they lie below the root filesystem, relative mount sources start there, and its
-    /// path names the cgroup by default.
+    /// they lie below the root filesystem, and its path names the cgroup by default.
     pub directory: &'a Path,
     /// `KEY=value` on top of the configuration's environment.
     pub environment: &'a [String],
@@ -64,6 +63,7 @@ impl Plan {
         args: impl IntoIterator<Item = impl Into<OsString>>,
     ) -> Result<Plan> {
         let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+        source.container.validate().map_err(|faults| Error::Config(faults.into()))?;
         let namespaces = Namespaces::of(source)?;
         let container = source.container;
         let terminal = container.tty.unwrap_or(source.host.terminal);
@@ -120,11 +120,7 @@ pub(crate) fn refused(key: &str) -> impl FnOnce(nsinit_security::Error) -> Error
 }
 
 fn refuse(key: &str, message: &str, hint: Option<&str>) -> Error {
-    Error::Container {
-        key: key.into(),
-        message: message.into(),
-        hint: hint.map(str::to_owned),
-    }
+    Error::Container { key: key.into(), message: message.into(), hint: hint.map(str::to_owned) }
 }
 
 /// Which namespaces are new, which are joined, and the id maps.
@@ -151,9 +147,11 @@ impl Namespaces {
         let entries = container.namespaces.as_deref();
         let mut new = match entries {
             None => DEFAULT,
-            Some(entries) => {
-                entries.iter().filter(|entry| entry.path.is_none()).map(|entry| entry.kind).collect()
-            }
+            Some(entries) => entries
+                .iter()
+                .filter(|entry| entry.path.is_none())
+                .map(|entry| entry.kind)
+                .collect(),
         };
         let mut joined: Vec<_> = entries.unwrap_or_default().iter().filter_map(joined).collect();
         // A privileged caller keeps its capabilities over the others until they are joined;
@@ -303,23 +301,8 @@ fn parameters(source: &Source<'_>, namespaces: &Namespaces) -> Result<Vec<Step>>
     for (key, value) in &source.container.sysctl {
         let path = format!("sysctl[{key:?}]");
         let sysctl = Sysctl::new(key, value).map_err(refused(&path))?;
-        let needs = match sysctl.namespace() {
-            SysctlNamespace::Ipc => Namespace::Ipc,
-            SysctlNamespace::Net => Namespace::Net,
-            SysctlNamespace::Uts => Namespace::Uts,
-            SysctlNamespace::User => Namespace::User,
-        };
-        if !namespaces.has(Kinds::from(needs)) {
-            let message = format!("needs {needs} in \"namespaces\": it would change the host");
-            return Err(refuse(&path, &message, None));
-        }
         steps.push(Step::Sysctl(sysctl));
     }
-    steps.extend(namespaces.offsets.clone().map(Step::TimeOffsets));
+    steps.extend(namespaces.offsets.map(Step::TimeOffsets));
     Ok(steps)
-}
-
-/// A path of the configuration: relative ones start at the container's directory.
-pub(crate) fn from_directory(directory: &Path, path: &Path) -> PathBuf {
-    directory.join(path)
 }

@@ -22,11 +22,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// Names in a message may come from whoever wrote the image: nothing in them moves the
+/// cursor or looks like another message.
+fn one_line(message: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    message.chars().map(escape).collect()
+}
+
 fn report(error: &Error) -> ExitCode {
     let mut text = match error {
         // Faults of a configuration come with their own places.
         Error::Config(_) => format!("{error}\n"),
-        _ => format!("nsinit: {error}\n"),
+        _ => format!("nsinit: {}\n", one_line(&error.to_string())),
     };
     if let Some(hint) = error.hint() {
         text.push_str(&format!("hint: {hint}\n"));

@@ -125,10 +125,13 @@ fn limit_lines(limits: &Limits) -> Vec<String> {
     say("memory", number(limits.memory));
     say("memory reservation", number(limits.memory_reservation));
     say("memory high", number(limits.memory_high));
-    say("memory and swap", limits.memory_swap.map(|swap| match swap {
-        nsinit_cgroups::Swap::Total(bytes) => bytes.to_string(),
-        nsinit_cgroups::Swap::Unlimited => "unlimited".into(),
-    }));
+    say(
+        "memory and swap",
+        limits.memory_swap.map(|swap| match swap {
+            nsinit_cgroups::Swap::Total(bytes) => bytes.to_string(),
+            nsinit_cgroups::Swap::Unlimited => "unlimited".into(),
+        }),
+    );
     say("cpu shares", number(limits.cpu_shares));
     say("cpu quota", limits.cpu_quota.map(|quota| quota.to_string()));
     say("cpu period", number(limits.cpu_period));

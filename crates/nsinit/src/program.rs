@@ -49,14 +49,11 @@ impl Program {
         let name = args.first().map_or(OsStr::new(""), OsString::as_os_str);
         let candidates = candidates(name, search_path(environment))?;
         let argv = args.iter().map(|arg| CString::new(arg.as_bytes())).collect::<Result<_, _>>()?;
-        let envp =
-            environment.iter().map(|entry| CString::new(entry.as_str())).collect::<Result<_, _>>()?;
-        Ok(Program {
-            candidates,
-            argv: CArray::new(argv),
-            envp: CArray::new(envp),
-            own_executable,
-        })
+        let envp = environment
+            .iter()
+            .map(|entry| CString::new(entry.as_str()))
+            .collect::<Result<_, _>>()?;
+        Ok(Program { candidates, argv: CArray::new(argv), envp: CArray::new(envp), own_executable })
     }
 
     /// The paths that are tried, in order.
@@ -75,9 +72,10 @@ impl Program {
 
     /// The path of a candidate, for messages.
     pub(crate) fn candidate(&self, index: u16) -> String {
-        self.candidates
-            .get(usize::from(index))
-            .map_or_else(|| self.name().to_string_lossy().into_owned(), |c| c.to_string_lossy().into_owned())
+        self.candidates.get(usize::from(index)).map_or_else(
+            || self.name().to_string_lossy().into_owned(),
+            |c| c.to_string_lossy().into_owned(),
+        )
     }
 
     /// The search path, for messages; None when the name has a slash.

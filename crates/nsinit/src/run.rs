@@ -13,12 +13,13 @@ use crate::directory::{CONFIG_FILE, Directory, Origin, Place};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::join::{self, Joining};
-use crate::launch::{Running, Stdio};
+use crate::launch::Running;
 use crate::log::Log;
 use crate::own_file::{self, OwnFile};
 use crate::plan::Plan;
 use crate::process::ProcessId;
 use crate::state::{Entry, RunDirectory, State};
+use crate::stdio::Stdio;
 use crate::terminal::{RelayEnds, Signals, Terminal, relay};
 
 /// One command's hold on a directory's container: its entry, locked.
@@ -263,5 +264,7 @@ fn handles(pid: i32, signal: Signal) -> bool {
         u64::from_str_radix(line.trim(), 16).ok()
     };
     let bit = 1_u64 << (signal.as_raw() - 1);
-    ["SigCgt:", "SigBlk:", "SigIgn:"].iter().any(|name| mask(name).is_some_and(|set| set & bit != 0))
+    ["SigCgt:", "SigBlk:", "SigIgn:"]
+        .iter()
+        .any(|name| mask(name).is_some_and(|set| set & bit != 0))
 }

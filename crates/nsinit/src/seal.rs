@@ -29,8 +29,12 @@ const SEALS: SealFlags = SealFlags::WRITE.union(SealFlags::GROW).union(SealFlags
 pub fn reexecute_sealed() -> Result<()> {
     let action = "re-execute /proc/self/exe from a sealed copy";
     let seal = || -> io::Result<()> {
-        let executable =
-            rustix::fs::openat(CWD, c"/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let executable = rustix::fs::openat(
+            CWD,
+            c"/proc/self/exe",
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         if is_sealed(&executable)? {
             return Ok(());
         }

@@ -125,9 +125,9 @@ fn run_directory(uid: u32) -> Result<PathBuf> {
     }
     match home_of(uid) {
         Some(home) => Ok(Path::new(&home).join(".local/state/nsinit")),
-        None => Err(Error::io("find a run directory")(io::Error::other(
-            format!("no /run/user directory, and no home directory in /etc/passwd ({CHOICE})"),
-        ))),
+        None => Err(Error::io("find a run directory")(io::Error::other(format!(
+            "no /run/user directory, and no home directory in /etc/passwd ({CHOICE})"
+        )))),
     }
 }
 

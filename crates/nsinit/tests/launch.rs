@@ -2,6 +2,7 @@
 //!
 //! These run unprivileged, too: a user namespace is made then.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
 #![expect(unsafe_code, reason = "a global allocator that ends a child that allocates")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -51,9 +52,8 @@ fn arm() {
 
 /// The host's programs on an empty root.
 fn container() -> Container {
-    let mounts = ["/usr", "/bin", "/lib", "/lib64"].map(|directory| {
-        Mount { optional: true, ..Mount::bind(directory, directory) }
-    });
+    let mounts = ["/usr", "/bin", "/lib", "/lib64"]
+        .map(|directory| Mount { optional: true, ..Mount::bind(directory, directory) });
     Container {
         rootfs: Some(RootfsSource::Tmpfs(Default::default())),
         hostname: Some("koye".into()),
@@ -113,10 +113,7 @@ fn the_own_executable_is_never_started() {
     let mut container = container();
     container.mounts.push(Mount::bind(&own, "/opt/innocent"));
     let error = plan(&container, &["/opt/innocent"]).launch(Stdio::null()).unwrap_err();
-    assert!(
-        matches!(&error, Error::Program { reason: Reason::OwnExecutable, .. }),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::Program { reason: Reason::OwnExecutable, .. }), "{error}");
 }
 
 #[test]

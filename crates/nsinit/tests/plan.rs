@@ -4,13 +4,15 @@
 //! printed plan is compared with `NAME.plan`. With `NSINIT_BLESS=1` the plans are
 //! written instead; read the difference before you commit it.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nsinit::config::{ConfigFile, RootfsSource};
+use nsinit::config::RootfsSource;
 use nsinit::rootfs::{CgroupMode, Facts, TmpfsRoot};
 use nsinit::security::CapabilitySet;
-use nsinit::{HardLimits, Host, Plan, Rootfs, Source};
+use nsinit::{Container, HardLimits, Host, Plan, Rootfs, Source};
 
 /// A host whose facts do not depend on where the test runs.
 fn host() -> Host {
@@ -37,20 +39,25 @@ fn image() -> PathBuf {
 }
 
 fn printed_plan(fixture: &Path) -> String {
-    let container = ConfigFile::open(fixture).unwrap().parse().unwrap();
+    let image = image().to_str().unwrap().to_owned();
+    let text = fs::read_to_string(fixture).unwrap().replace("IMAGE", &image);
+    let container = match Container::from_str(&text, "container.json") {
+        Ok(container) => container,
+        Err(faults) => return format!("{faults}\n"),
+    };
     let rootfs = match &container.rootfs {
         Some(RootfsSource::Tmpfs(_)) => Rootfs::tmpfs(TmpfsRoot::default()),
-        _ => Rootfs::open(image()).unwrap(),
+        _ => Rootfs::open(&image).unwrap(),
     };
     let source = Source {
         container: &container,
         host: &host(),
         rootfs: &rootfs,
-        directory: &image(),
+        directory: Path::new(&image),
         environment: &[],
     };
     match Plan::from_source(&source, ["true"]) {
-        Ok(plan) => plan.to_string().replace(image().to_str().unwrap(), "IMAGE"),
+        Ok(plan) => plan.to_string().replace(&image, "IMAGE"),
         Err(error) => format!("error: {error}\n"),
     }
 }

@@ -90,7 +90,11 @@ impl Mount {
     /// `stderr`, `ptmx`.
     #[must_use]
     pub fn dev() -> Mount {
-        Mount::filesystem(Filesystem::Dev, "/dev", &["nosuid", "mode=755", "size=1m", "nr_inodes=1k"])
+        Mount::filesystem(
+            Filesystem::Dev,
+            "/dev",
+            &["nosuid", "mode=755", "size=1m", "nr_inodes=1k"],
+        )
     }
 
     /// A new instance of devpts on `/dev/pts` (nosuid, noexec, ptmxmode 666, mode

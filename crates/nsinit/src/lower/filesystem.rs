@@ -7,7 +7,7 @@ use nsinit_namespaces::Kinds;
 use nsinit_rootfs::{self as rootfs, Facts, Furniture, Mount, NewNamespaces, Pivot};
 use nsinit_security::Lsm;
 
-use super::{Namespaces, Source, from_directory, refuse, refused};
+use super::{Namespaces, Source, refuse, refused};
 use crate::error::{Error, Result};
 use crate::step::Step;
 
@@ -77,9 +77,7 @@ fn lower_mount(source: &Source<'_>, index: usize, mount: &nsinit_config::Mount) 
     let path = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
     let content = || mount.content.clone().unwrap_or_default();
     let mut lowered = match mount.kind {
-        MountKind::Bind => {
-            Mount::bind(from_directory(source.directory, &path(&mount.source)), at)
-        }
+        MountKind::Bind => Mount::bind(path(&mount.source), at),
         MountKind::Tmpfs => Mount::tmpfs(at),
         MountKind::Proc => Mount::proc().at(at),
         MountKind::Sysfs => Mount::sysfs().at(at),
@@ -98,7 +96,8 @@ fn lower_mount(source: &Source<'_>, index: usize, mount: &nsinit_config::Mount) 
         if !mount.writable {
             lowered = lowered.read_only();
         }
-        lowered = lowered.recursive(mount.recursive.unwrap_or(true)).propagation(propagation(mount));
+        lowered =
+            lowered.recursive(mount.recursive.unwrap_or(true)).propagation(propagation(mount));
     }
     if let Some(asked) = &mount.label {
         let key = format!("mounts[{index}].label");

@@ -7,9 +7,7 @@ use std::path::Path;
 
 use nsinit_config::{Container, Seccomp};
 use nsinit_namespaces::{IdMaps, Kinds};
-use nsinit_security::{
-    Capabilities, CapabilitySet, Groups, Label, Resource, Rlimit, User,
-};
+use nsinit_security::{Capabilities, CapabilitySet, Groups, Label, Resource, Rlimit, User};
 
 use super::{Namespaces, Source, filesystem, refuse, refused};
 use crate::error::{Error, Result};
@@ -28,7 +26,8 @@ pub(crate) struct Identity {
 impl Identity {
     pub(super) fn of(source: &Source<'_>, namespaces: &Namespaces) -> Result<Identity> {
         let read = |path: &str| filesystem::account_file(source, path);
-        let identity = Identity::resolve(source.container, source.host, namespaces.is_user(), read)?;
+        let identity =
+            Identity::resolve(source.container, source.host, namespaces.is_user(), read)?;
         check_mapped(&identity.user, namespaces.id_maps.as_ref())?;
         Ok(identity)
     }
@@ -75,8 +74,10 @@ fn check_mapped(user: &User, maps: Option<&IdMaps>) -> Result<()> {
     Err(refuse(
         "user",
         &format!("{wrong} is not mapped into the user namespace"),
-        Some("give the caller subordinate ids in /etc/subuid and /etc/subgid, or map it with \
-              uid_mappings and gid_mappings"),
+        Some(
+            "give the caller subordinate ids in /etc/subuid and /etc/subgid, or map it with \
+              uid_mappings and gid_mappings",
+        ),
     ))
 }
 
@@ -88,7 +89,8 @@ fn capabilities(
 ) -> Result<Capabilities> {
     // A new user namespace comes with all capabilities, for what belongs to it.
     let available = if user_namespace { CapabilitySet::ALL } else { host.bounding };
-    let set = |list: &[nsinit_security::Capability]| list.iter().copied().collect::<CapabilitySet>();
+    let set =
+        |list: &[nsinit_security::Capability]| list.iter().copied().collect::<CapabilitySet>();
     let default = CapabilitySet::CONTAINER & available;
     let masked = set(&container.capabilities_mask);
     let (key, named) = match &container.capabilities {
@@ -175,14 +177,14 @@ pub(crate) fn confine(container: &Container, host: &Host) -> Result<Vec<Step>> {
 pub(crate) fn become_user(container: &Container, identity: &Identity, groups: Groups) -> Vec<Step> {
     let Identity { user, capabilities } = identity;
     let mut steps = vec![
-        Step::BoundingSet(capabilities.clone()),
+        Step::BoundingSet(*capabilities),
         Step::User { user: user.clone(), groups },
-        Step::Capabilities(capabilities.clone()),
+        Step::Capabilities(*capabilities),
     ];
     if container.no_new_privileges.unwrap_or(true) {
         steps.push(Step::NoNewPrivileges);
     }
-    steps.push(Step::VerifyCapabilities(capabilities.clone()));
+    steps.push(Step::VerifyCapabilities(*capabilities));
     steps
 }
 
@@ -271,12 +273,7 @@ pub(crate) fn program(
 }
 
 /// Exactly what the configuration says, or the default.
-fn environment(
-    container: &Container,
-    host: &Host,
-    user: &User,
-    terminal: bool,
-) -> Vec<String> {
+fn environment(container: &Container, host: &Host, user: &User, terminal: bool) -> Vec<String> {
     if let Some(environment) = &container.environment {
         return environment.clone();
     }
@@ -285,8 +282,7 @@ fn environment(
         None if user.uid == 0 => "/root",
         None => "/",
     };
-    let mut environment =
-        vec![PATH.to_owned(), format!("HOME={home}"), "LANG=C.UTF-8".to_owned()];
+    let mut environment = vec![PATH.to_owned(), format!("HOME={home}"), "LANG=C.UTF-8".to_owned()];
     environment.extend(container.hostname.as_ref().map(|name| format!("HOSTNAME={name}")));
     if terminal {
         let term = host.term.as_deref().unwrap_or("xterm");

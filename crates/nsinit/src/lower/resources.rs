@@ -59,9 +59,10 @@ pub(super) fn cgroup(
 
 fn default_name(directory: &Path) -> String {
     // FNV-1a: the same for every build, which the standard library's hashes are not.
-    let hash = directory.as_os_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash =
+        directory.as_os_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
     format!("nsinit-{hash:016x}")
 }
 
@@ -92,17 +93,16 @@ pub(super) fn network(
         networks.iter().filter(|network| network.kind == NetworkKind::Veth).collect();
     if !namespaces.has(Kinds::NET) {
         // The host's network, or a joined one: nothing of it is ours to change.
-        return match veths.is_empty() {
-            true => Ok((Vec::new(), Vec::new())),
-            false => Err(refuse("networks", "needs a new network namespace (NEWNET)", None)),
-        };
+        return Ok((Vec::new(), Vec::new()));
     }
     if !veths.is_empty() && namespaces.is_user() && !source.host.privileged {
         return Err(refuse(
             "networks",
             "veth needs CAP_NET_ADMIN in the host's network namespace, which only root has",
-            Some("run as root, leave \"networks\" out (loopback only), or leave NEWNET out of \
-                  \"namespaces\" (the host's network)"),
+            Some(
+                "run as root, leave \"networks\" out (loopback only), or leave NEWNET out of \
+                  \"namespaces\" (the host's network)",
+            ),
         ));
     }
     let mut interfaces = Vec::new();
@@ -145,7 +145,11 @@ fn parameters(source: &Source<'_>, namespaces: &Namespaces) -> Result<Vec<Step>>
 
 fn veth(network: &Network, index: usize) -> Result<Veth> {
     /// Parses a field, which the configuration's own checks have seen already.
-    fn parse<T: std::str::FromStr>(index: usize, key: &str, text: &Option<String>) -> Result<Option<T>> {
+    fn parse<T: std::str::FromStr>(
+        index: usize,
+        key: &str,
+        text: &Option<String>,
+    ) -> Result<Option<T>> {
         let Some(text) = text else { return Ok(None) };
         let path = format!("networks[{index}].{key}");
         text.parse().map(Some).map_err(|_| refuse(&path, "is malformed", None))
