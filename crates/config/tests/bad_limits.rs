@@ -100,6 +100,16 @@ fn networks() {
         "networks[0]",
         &[("B75", "", "missing key \"context\"")],
     );
+    values(
+        "{\"namespaces\":[\"NEWNS\"],\"networks\":",
+        "}",
+        "networks",
+        &[("B81", "[{\"type\":\"loopback\"}]", "needs NEWNET")],
+    );
+}
+
+#[test]
+fn addresses_and_gateways() {
     veth(
         "address",
         "",
@@ -126,6 +136,10 @@ fn networks() {
         ],
     );
     veth("gateway", "", &[("B77", "\"10.0.0.1\"", "needs address")]);
+}
+
+#[test]
+fn names_and_numbers_of_an_interface() {
     veth(
         "mtu",
         "",
@@ -161,12 +175,6 @@ fn networks() {
         "mac_address",
         "",
         &[("", "\"1:2\"", "six hexadecimal"), ("", "\"03:00:00:00:00:01\"", "unicast")],
-    );
-    values(
-        "{\"namespaces\":[\"NEWNS\"],\"networks\":",
-        "}",
-        "networks",
-        &[("B81", "[{\"type\":\"loopback\"}]", "needs NEWNET")],
     );
 }
 

@@ -184,7 +184,7 @@ impl fmt::Display for Error {
         match self {
             Error::Usage(message) => f.write_str(message),
             Error::Config(error) => error.fmt(f),
-            Error::Container { key, message, .. } => write!(f, "container.json: {key}: {message}"),
+            Error::Container { key, message, .. } => write!(f, "{key}: {message}"),
             Error::Namespaces(error) => error.fmt(f),
             Error::Rootfs(error) => error.fmt(f),
             Error::Security(error) => error.fmt(f),

@@ -32,6 +32,9 @@ pub(crate) fn of_step(step: &Step, errno: Errno) -> Option<String> {
         (Step::WorkingDirectory(_), Errno::NOENT) => {
             "working_dir must be there in the root filesystem, or be made by a mount".into()
         }
+        (Step::WorkingDirectory(_), Errno::ACCESS) => {
+            "the program's user cannot enter it: choose another with --cwd or working_dir".into()
+        }
         (Step::OomScoreAdj(_), Errno::ACCESS) => {
             "only CAP_SYS_RESOURCE may go below the caller's own oom_score_adj".into()
         }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use nsinit_config::Container;
@@ -26,27 +26,32 @@ use crate::terminal::{RelayEnds, Signals, Terminal, relay};
 #[derive(Debug)]
 pub(crate) struct Session {
     entry: Entry,
+    uid: u32,
+    pid_file: PathBuf,
 }
 
 impl Session {
     pub(crate) fn open(place: &Place) -> Result<Session> {
         let uid = rustix::process::geteuid().as_raw();
-        refuse_foreign(&place.path.join("pid"), uid)?;
         let entry = RunDirectory::open(uid)?.lock(place.id)?;
-        Ok(Session { entry })
+        Ok(Session { entry, uid, pid_file: place.path.join("pid") })
     }
 
     /// The container, if it lives; else what is left of one is removed.
+    ///
+    /// # Errors
+    ///
+    /// When one lives that is somebody else's.
     pub(crate) fn running(&self) -> Result<Option<State>> {
-        match self.entry.read()? {
-            Some(state) if state.init().is_some() => Ok(Some(state)),
-            Some(state) => {
-                state.clean_up()?;
-                self.entry.clear()?;
-                Ok(None)
+        if let Some(state) = self.entry.read()? {
+            if state.init().is_some() {
+                return Ok(Some(state));
             }
-            None => Ok(None),
+            state.clean_up()?;
+            self.entry.clear()?;
         }
+        refuse_foreign(&self.pid_file, self.uid)?;
+        Ok(None)
     }
 
     /// Runs a program in the running container: the exit code.

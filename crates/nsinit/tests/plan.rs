@@ -87,3 +87,24 @@ fn equal_inputs_give_equal_plans() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/minimal.json");
     assert_eq!(printed_plan(&fixture), printed_plan(&fixture));
 }
+
+#[test]
+fn docs_launch_shows_the_minimal_plan() {
+    let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(crate_root.join("../../docs/launch.md")).unwrap();
+    let plan = fs::read_to_string(crate_root.join("tests/fixtures/minimal.plan")).unwrap();
+    let shown = page.split("```text\n").find(|block| block.starts_with("launcher\n"));
+    let shown = shown.and_then(|block| block.split("```").next());
+    assert_eq!(shown, Some(&*plan), "copy tests/fixtures/minimal.plan to docs/launch.md");
+}
+
+#[test]
+fn docs_launch_shows_the_handshake() {
+    let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(crate_root.join("../../docs/launch.md")).unwrap();
+    let source = fs::read_to_string(crate_root.join("src/handshake.rs")).unwrap();
+    let lines = source.lines().skip_while(|line| *line != "//! ```text").skip(1);
+    let diagram = lines.map_while(|line| line.strip_prefix("//! ").filter(|line| *line != "```"));
+    let diagram: String = diagram.map(|line| format!("{line}\n")).collect();
+    assert!(!diagram.is_empty() && page.contains(&diagram), "copy the drawing of handshake.rs");
+}

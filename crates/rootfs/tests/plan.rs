@@ -40,7 +40,7 @@ open a detached procfs
 make a tmpfs for masks
 take a new tmpfs as root filesystem (nosuid,nodev)
 mount proc on /proc (nosuid,nodev,noexec)
-mount tmpfs on /dev (nosuid,mode=755)
+mount tmpfs on /dev (nosuid,mode=755,size=1m,nr_inodes=1k)
 make device /dev/null (1:3, mode 0666)
 make device /dev/zero (1:5, mode 0666)
 make device /dev/full (1:7, mode 0666)

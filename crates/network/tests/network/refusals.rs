@@ -178,18 +178,14 @@ fn a_stale_name_removes_a_veth_only() {
     });
 }
 
-/// What the interface is, and the start of what is said about it.
-fn faults() -> Vec<(Veth, &'static str)> {
-    let gateway = |text: &str| Some(text.parse().unwrap());
-    let address = |text: &str| Some(text.parse().unwrap());
-    let six = |text: &str| Veth { ipv6_address: Some(text.parse().unwrap()), ..eth0() };
-    let route = |to: &str, via: &str| Veth {
-        routes: vec![Route {
-            destination: Some(to.parse().unwrap()),
-            gateway: via.parse().unwrap(),
-        }],
-        ..eth0()
-    };
+/// An interface, and the start of what is said about it.
+type Fault = (Veth, &'static str);
+
+fn six(text: &str) -> Veth {
+    Veth { ipv6_address: Some(text.parse().unwrap()), ..eth0() }
+}
+
+fn faults_of_links() -> Vec<Fault> {
     vec![
         (Veth { name: String::new(), ..eth0() }, "interface \"\": is empty"),
         (
@@ -213,6 +209,12 @@ fn faults() -> Vec<(Veth, &'static str)> {
             Veth { mac: Some("03:00:00:00:00:01".parse().unwrap()), ..eth0() },
             "eth0: hardware address 03:",
         ),
+    ]
+}
+
+fn faults_of_addresses() -> Vec<Fault> {
+    let address = |text: &str| Some(text.parse().unwrap());
+    vec![
         (
             Veth { address: address("10.7.0.0/24"), ..eth0() },
             "eth0: address 10.7.0.0: is its network's own",
@@ -226,6 +228,19 @@ fn faults() -> Vec<(Veth, &'static str)> {
         (Veth { address: address("127.0.0.5/8"), ..eth0() }, "eth0: address 127.0.0.5: is not"),
         (six("ff02::1/64"), "eth0: address ff02::1: is not"),
         (six("fd00::/64"), "eth0: address fd00::: is its network's anycast"),
+    ]
+}
+
+fn faults_of_routes() -> Vec<Fault> {
+    let gateway = |text: &str| Some(text.parse().unwrap());
+    let route = |to: &str, via: &str| Veth {
+        routes: vec![Route {
+            destination: Some(to.parse().unwrap()),
+            gateway: via.parse().unwrap(),
+        }],
+        ..eth0()
+    };
+    vec![
         (Veth { gateway: gateway("10.8.0.1"), ..eth0() }, "eth0: gateway 10.8.0.1: is not in"),
         (
             Veth { gateway: gateway("10.7.0.2"), ..eth0() },
@@ -252,7 +267,8 @@ fn faults() -> Vec<(Veth, &'static str)> {
 
 #[test]
 fn every_fault_is_found_before_anything_is_asked_of_the_kernel() {
-    for (veth, wanted) in faults() {
+    let faults = [faults_of_links(), faults_of_addresses(), faults_of_routes()].concat();
+    for (veth, wanted) in faults {
         let error = validate(&[Interface::Loopback, veth.into()]).expect_err(wanted);
         assert!(error.to_string().starts_with(wanted), "{error}\n{wanted}");
     }

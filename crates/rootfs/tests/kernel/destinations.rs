@@ -170,7 +170,8 @@ fn without_a_dev_of_its_own_a_plan_gets_one() {
     let furniture = Furniture { mounts, ..Furniture::default() };
     let steps = Rootfs::open(temporary.root()).expect("root").steps(&furniture).expect("plan");
     let words: Vec<_> = steps.iter().map(ToString::to_string).collect();
-    let dev = words.iter().position(|step| step == "mount tmpfs on /dev (nosuid,mode=755)");
+    let dev = "mount tmpfs on /dev (nosuid,mode=755,size=1m,nr_inodes=1k)";
+    let dev = words.iter().position(|step| step == dev);
     let proc = words.iter().position(|step| step.starts_with("mount proc on /proc"));
     assert_eq!(dev, proc.map(|proc| proc + 1), "{words:#?}");
     let text = refused(&temporary, &privileged([Mount::bind("/dev", "/dev")]));
