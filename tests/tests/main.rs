@@ -3,6 +3,7 @@
 mod builtin;
 mod cli;
 mod errors;
+mod examples;
 mod hostile;
 mod joining;
 mod lifecycle;

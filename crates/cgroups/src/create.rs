@@ -191,6 +191,22 @@ fn needs<'a>(hierarchies: &'a Hierarchies, limits: &Limits) -> Result<Vec<Need<'
     Ok(needs)
 }
 
+/// The controllers that limits need on a host that has v2 alone.
+#[cfg(feature = "systemd")]
+pub(crate) fn controllers_of_v2(
+    hierarchies: &Hierarchies,
+    limits: &Limits,
+) -> Result<Vec<&'static str>, Error> {
+    Ok(needs(hierarchies, limits)?.into_iter().flat_map(|need| need.controllers).collect())
+}
+
+/// Puts all limits in force in a directory of such a host.
+#[cfg(feature = "systemd")]
+pub(crate) fn apply_on_v2(member: &Member, limits: &Limits) -> Result<(), Error> {
+    apply(member, limits)?;
+    limits.devices.as_deref().map_or(Ok(()), |rules| v2::devices(member.leaf(), rules))
+}
+
 /// Refuses what only v2 has where its controller belongs to v1, or there is no v2.
 fn only_on_v2(hierarchies: &Hierarchies, limits: &Limits) -> Result<(), Error> {
     let reason = "needs cgroup v2, and on this host the controller is in a v1 hierarchy";

@@ -103,6 +103,28 @@ pub enum Error {
         /// The kernel's answer, where it was the kernel that refused.
         source: Option<io::Error>,
     },
+    /// A property that a scope unit of systemd cannot be given (feature `systemd`).
+    #[cfg(feature = "systemd")]
+    UnitProperty {
+        /// The property.
+        name: String,
+        /// Its value as it was given.
+        value: String,
+        /// Why it is not passed on.
+        reason: &'static str,
+    },
+    /// systemd could not be asked, or refused (feature `systemd`).
+    #[cfg(feature = "systemd")]
+    Systemd {
+        /// The unit that the question was about.
+        unit: String,
+        /// `system bus` or `user bus`.
+        bus: &'static str,
+        /// Whether there was nobody on that bus to be asked.
+        unreachable: bool,
+        /// The answer, or what the D-Bus library says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The kernel refused a system call.
     Io {
         /// What was attempted, with the value: `write 4096`.
@@ -158,6 +180,18 @@ impl Error {
                 Some(format!("it is empty: rmdir {}", path.display()))
             }
             Error::Exists { .. } => Some("choose another name".to_owned()),
+            #[cfg(feature = "systemd")]
+            Error::Systemd { unreachable: true, bus: "user bus", .. } => Some(
+                "the user's own systemd has to run: log in, or loginctl enable-linger, \
+                 and XDG_RUNTIME_DIR has to name its directory"
+                    .to_owned(),
+            ),
+            #[cfg(feature = "systemd")]
+            Error::Systemd { unreachable: true, .. } => Some(
+                "this needs a host that runs systemd and D-Bus; elsewhere cgroups are made \
+                 without it"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
@@ -208,6 +242,18 @@ impl fmt::Display for Error {
             Error::DeviceRules { path, what, source: Some(source) } => {
                 write!(f, "{}: {what}: {}", path.display(), cause(source))
             }
+            #[cfg(feature = "systemd")]
+            Error::UnitProperty { name, value, reason } => {
+                write!(f, "unit property {name} {value:?}: {reason}")
+            }
+            #[cfg(feature = "systemd")]
+            Error::Systemd { unit, bus, unreachable: true, .. } => {
+                write!(f, "{unit}: systemd cannot be asked: nobody listens on the {bus}")
+            }
+            #[cfg(feature = "systemd")]
+            Error::Systemd { unit, bus, unreachable: false, source } => {
+                write!(f, "{unit}: systemd on the {bus}: {}", cause(source))
+            }
             Error::Io { action, path, source } => {
                 write!(f, "{}: {action}: {}", path.display(), cause(source))
             }
@@ -221,13 +267,15 @@ impl std::error::Error for Error {
             Error::Io { source, .. } | Error::DeviceRules { source: Some(source), .. } => {
                 Some(source)
             }
+            #[cfg(feature = "systemd")]
+            Error::Systemd { source, .. } => Some(&**source),
             _ => None,
         }
     }
 }
 
 /// The text of an error number without the number.
-fn cause(source: &io::Error) -> String {
+fn cause(source: &dyn fmt::Display) -> String {
     let text = source.to_string();
     match text.find(" (os error ") {
         Some(end) => text[..end].to_owned(),

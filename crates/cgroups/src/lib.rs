@@ -44,6 +44,12 @@
 //! `BPF_PROG_TYPE_CGROUP_DEVICE` that this crate assembles, attached with
 //! `BPF_F_ALLOW_MULTI` so that rules of outer cgroups stay. Both are read back.
 //! Where the kernel does not permit them that is an error and no warning.
+//!
+//! # systemd
+//!
+//! With the cargo feature `systemd` there are `Scope` and
+//! `Cgroup::create_by_systemd`: a cgroup in a transient scope unit, on hosts with
+//! v2 alone. Without the feature nothing of that is built.
 
 mod bpf;
 mod cgroup;
@@ -62,6 +68,8 @@ mod remove;
 mod stats;
 #[expect(unsafe_code, reason = "bpf(2), and the step between fork and execve")]
 mod sys;
+#[cfg(feature = "systemd")]
+mod systemd;
 mod v1;
 mod v2;
 
@@ -72,4 +80,6 @@ pub use error::Error;
 pub use hierarchy::{Hierarchies, Hierarchy, Mode, Version};
 pub use limits::{Limits, Swap};
 pub use stats::{CpuStats, MemoryStats, PidsStats, Pressure, Stats};
+#[cfg(feature = "systemd")]
+pub use systemd::Scope;
 pub use v2::shares_to_weight;

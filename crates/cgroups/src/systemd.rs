@@ -6,7 +6,7 @@
 //! the limits: made, limited, accounted, frozen, killed and removed by this crate
 //! like any other.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
@@ -125,7 +125,7 @@ impl Cgroup {
         let controllers = create::controllers_of_v2(&hierarchies, limits)?;
         let deadline = Instant::now() + PATIENCE;
         Bus::of_caller().start(scope, init, deadline)?;
-        let dir = await_scope(hierarchy, &scope.unit, init, deadline)?;
+        let dir = await_scope(&scope.unit, init, deadline)?;
         if !dir.make(LEAF)? {
             return Err(Error::Exists { path: dir.path().join(LEAF), processes: 0 });
         }
@@ -177,33 +177,36 @@ fn only_v2(hierarchies: &Hierarchies) -> Result<&Hierarchy, Error> {
 
 /// Waits until the process is in the unit: systemd answers when it has queued
 /// the job, and moves the process later.
-fn await_scope(
-    hierarchy: &Hierarchy,
-    unit: &str,
-    init: Pid,
-    deadline: Instant,
-) -> Result<Dir, Error> {
-    let file = format!("/proc/{}/cgroup", init.as_raw_nonzero());
+fn await_scope(unit: &str, init: Pid, deadline: Instant) -> Result<Dir, Error> {
+    let read = |path: &str| {
+        std::fs::read_to_string(path).map_err(|source| Error::Io {
+            action: "read".to_owned(),
+            path: path.into(),
+            source,
+        })
+    };
+    let mounts = read("/proc/self/mountinfo")?;
+    let pid = init.as_raw_nonzero();
     let mut pause = Pause::new();
     loop {
-        let text = std::fs::read_to_string(&file).map_err(|source| Error::Io {
-            action: "read".to_owned(),
-            path: (&file).into(),
-            source,
-        })?;
-        let found = hierarchy.cgroup_in(&text);
-        match found {
+        let own = read(&format!("/proc/{pid}/cgroup"))?;
+        match directory(&mounts, &own) {
             Some(path) if path.ends_with(unit) => return Dir::open(&path),
             _ if Instant::now() < deadline => pause.sleep(),
             _ => {
                 return Err(Error::Timeout {
                     path: unit.into(),
                     awaited: "systemd to move the process into this unit",
-                    found: format!("process {}: {}", init.as_raw_nonzero(), text.trim()),
+                    found: format!("process {pid} is in {}", own.trim()),
                 });
             }
         }
     }
+}
+
+/// Where a process is in the unified tree, by its `/proc/PID/cgroup`.
+fn directory(mounts: &str, own: &str) -> Option<PathBuf> {
+    Hierarchies::parse(mounts, own, "").v2()?.own.clone()
 }
 
 /// The unit of a cgroup `…/NAME.scope/container`.
@@ -250,14 +253,9 @@ mod tests {
 
     #[test]
     fn the_unit_is_where_the_process_is_and_not_where_a_name_says() {
-        let mounts = "30 20 0:26 / /cg rw - cgroup2 cgroup2 rw\n";
-        let hierarchies = Hierarchies::parse(mounts, "0::/\n", "");
-        let hierarchy = hierarchies.v2().expect("v2");
-        let found = hierarchy.cgroup_in("0::/machine.slice/machine-x.slice/nsinit-a.scope\n");
-        assert_eq!(
-            found.as_deref(),
-            Some(Path::new("/cg/machine.slice/machine-x.slice/nsinit-a.scope"))
-        );
-        assert_eq!(hierarchy.cgroup_in("0::/../x\n"), None);
+        let of = |own: &str| directory("30 20 0:26 / /cg rw - cgroup2 cgroup2 rw\n", own);
+        let path = "/machine.slice/machine-x.slice/nsinit-a.scope";
+        assert_eq!(of(&format!("0::{path}\n")), Some(format!("/cg{path}").into()));
+        assert_eq!(of("0::/../x\n"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Parent: facts about the host and the caller, read once.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use nsinit_cgroups::{Hierarchies, Hierarchy, Mode};
@@ -30,8 +31,10 @@ pub struct Host {
     pub lsm: Lsm,
     /// Whether the kernel knows IPv6.
     pub ipv6: bool,
-    /// What the rootfs crate must know.
+    /// What the rootfs crate must know, but for the cgroups.
     pub rootfs: Facts,
+    /// The cgroup hierarchies: looked for when a configuration asks.
+    pub cgroups: OnceCell<CgroupMode>,
     /// The caller's hard limits, above which a default does not go; None is infinity.
     pub hard_limits: HardLimits,
     /// The running executable, which is never started in a container.
@@ -48,6 +51,12 @@ pub struct HardLimits {
 }
 
 impl Host {
+    /// The cgroup hierarchies, for the mount in the container.
+    #[must_use]
+    pub fn cgroup_mode(&self) -> &CgroupMode {
+        self.cgroups.get_or_init(cgroup_mode)
+    }
+
     /// Asks the kernel. Reads only.
     ///
     /// # Errors
@@ -67,7 +76,8 @@ impl Host {
             term: std::env::var("TERM").ok().filter(|term| !term.is_empty()),
             lsm: Lsm::init().map_err(Error::Security)?,
             ipv6: Path::new("/proc/sys/net/ipv6").exists(),
-            rootfs: Facts { cgroup: cgroup_mode(), ..Facts::probe() },
+            rootfs: Facts::probe(),
+            cgroups: OnceCell::new(),
             hard_limits: HardLimits {
                 nofile: Resource::Nofile.current().1,
                 core: Resource::Core.current().1,

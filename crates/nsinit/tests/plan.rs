@@ -21,13 +21,8 @@ fn host() -> Host {
     host.bounding = CapabilitySet::ALL;
     (host.terminal, host.term) = (false, Some("xterm".into()));
     host.ipv6 = true;
-    host.rootfs = Facts {
-        can_mknod: true,
-        mount_setattr: true,
-        openat2: true,
-        cgroup: CgroupMode::Unified,
-        ..Facts::probe()
-    };
+    host.rootfs = Facts { can_mknod: true, mount_setattr: true, openat2: true, ..Facts::probe() };
+    host.cgroups = CgroupMode::Unified.into();
     host.hard_limits = HardLimits { nofile: Some(4096), core: None };
     host.own_executable = None;
     host

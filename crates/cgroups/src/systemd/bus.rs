@@ -10,15 +10,20 @@ use std::time::Instant;
 
 use cgroups_rs::CgroupPid;
 use cgroups_rs::systemd::SystemdClient;
-use cgroups_rs::systemd::dbus::error::Error as ClientError;
 use cgroups_rs::systemd::props::PropertiesBuilder;
 use rustix::process::Pid;
+use zbus::blocking::Connection;
 use zbus::zvariant::Value;
 
 use super::unit::Property;
 use super::{LEAF, Scope};
 use crate::error::Error;
 use crate::place;
+
+// org.freedesktop.systemd1(5).
+const SERVICE: Option<&str> = Some("org.freedesktop.systemd1");
+const OBJECT: &str = "/org/freedesktop/systemd1";
+const INTERFACE: Option<&str> = Some("org.freedesktop.systemd1.Manager");
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 type Properties = Vec<(&'static str, Value<'static>)>;
@@ -53,10 +58,12 @@ impl Bus {
     pub(super) fn start(self, scope: &Scope, init: Pid, deadline: Instant) -> Result<(), Error> {
         let (unit, properties) = (scope.unit.clone(), properties(scope, init));
         self.ask(&scope.unit, deadline, move || match self {
-            Bus::System => client(&unit, properties)?.start().map_err(Cause::from),
+            Bus::System => Ok(SystemdClient::new(&unit, properties)?.start()?),
             Bus::User => {
                 let auxiliary: Vec<(&str, Properties)> = Vec::new();
-                user("StartTransientUnit", &(unit, "fail", properties, auxiliary))
+                let body = (unit, "fail", properties, auxiliary);
+                user()?.call_method(SERVICE, OBJECT, INTERFACE, "StartTransientUnit", &body)?;
+                Ok(())
             }
         })
     }
@@ -66,10 +73,15 @@ impl Bus {
         let name = unit.to_owned();
         let (below, pid) = (format!("/{LEAF}"), pid.as_raw_nonzero().get().unsigned_abs());
         self.ask(unit, deadline, move || match self {
-            Bus::System => client(&name, Vec::new())?
-                .add_process(CgroupPid::from(u64::from(pid)), &below)
-                .map_err(Cause::from),
-            Bus::User => user("AttachProcessesToUnit", &(name, below, vec![pid])),
+            Bus::System => {
+                let client = SystemdClient::new(&name, Vec::new())?;
+                Ok(client.add_process(CgroupPid::from(u64::from(pid)), &below)?)
+            }
+            Bus::User => {
+                let body = (name, below, vec![pid]);
+                user()?.call_method(SERVICE, OBJECT, INTERFACE, "AttachProcessesToUnit", &body)?;
+                Ok(())
+            }
         })
     }
 
@@ -122,16 +134,10 @@ fn properties(scope: &Scope, init: Pid) -> Properties {
     all
 }
 
-fn client(unit: &str, properties: Properties) -> Result<SystemdClient<'static>, Cause> {
-    SystemdClient::new(unit, properties).map_err(Cause::from)
-}
-
-/// One call of the interface that systemd documents in org.freedesktop.systemd1(5).
-fn user<B>(method: &str, body: &B) -> Result<(), Cause>
-where
-    B: serde_free::Body,
-{
-    body.call(method)
+/// The caller's own bus: `$DBUS_SESSION_BUS_ADDRESS`, else `bus` in
+/// `$XDG_RUNTIME_DIR` or `/run/user/UID`.
+fn user() -> zbus::Result<Connection> {
+    Connection::session()
 }
 
 /// Whether nobody is there to be asked.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use nsinit_config::{Container, MountKind, RootfsSource};
 use nsinit_namespaces::Kinds;
-use nsinit_rootfs::{self as rootfs, Facts, Furniture, Mount, NewNamespaces, Pivot};
+use nsinit_rootfs::{self as rootfs, CgroupMode, Facts, Furniture, Mount, NewNamespaces, Pivot};
 use nsinit_security::Lsm;
 
 use super::{Namespaces, Source, refuse, refused};
@@ -151,6 +151,10 @@ fn facts(source: &Source<'_>, namespaces: &Namespaces) -> Facts {
             net: namespaces.has(Kinds::NET),
             ipc: namespaces.has(Kinds::IPC),
             cgroup: namespaces.has(Kinds::CGROUP),
+        },
+        cgroup: match namespaces.has(Kinds::CGROUP) {
+            true => source.host.cgroup_mode().clone(),
+            false => CgroupMode::None,
         },
         maps_tty_gid: maps.is_none_or(|maps| maps.maps_gid(5)),
         ..source.host.rootfs.clone()
