@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal};
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::init::{self, Inherited};
-use crate::plan::Plan;
+use crate::plan::{CgroupPlan, Plan};
 use crate::process;
 use crate::stdio::{Pipes, Stdio, read_both};
 use crate::trace::Ring;
@@ -67,6 +67,22 @@ impl Drop for KillOnDrop {
     }
 }
 
+/// Makes the cgroup, in place of an empty one: a launcher that was killed before it
+/// could record what it made has left it.
+fn create_cgroup(plan: &CgroupPlan) -> std::result::Result<Cgroup, nsinit_cgroups::Error> {
+    /// One directory may be left in each hierarchy.
+    const LEFT: usize = 16;
+    for _ in 0..LEFT {
+        match Cgroup::create(&plan.path, &plan.limits) {
+            Err(nsinit_cgroups::Error::Exists { path, processes: 0 }) => {
+                Cgroup::open(&[path])?.remove()?;
+            }
+            answer => return answer,
+        }
+    }
+    Cgroup::create(&plan.path, &plan.limits)
+}
+
 impl Plan {
     /// Creates the container and starts the program.
     ///
@@ -89,8 +105,7 @@ impl Plan {
     pub fn create(&self, stdio: &Stdio) -> Result<Created<'_>> {
         let mut outside = Outside::default();
         if let Some(cgroup) = &self.cgroup {
-            let made = Cgroup::create(&cgroup.path, &cgroup.limits).map_err(Error::Cgroup)?;
-            outside.cgroup = Some(made);
+            outside.cgroup = Some(create_cgroup(cgroup).map_err(Error::Cgroup)?);
         }
         let (pipes, child_stdio) = stdio.open().map_err(Error::io("make pipes"))?;
         let inherited = self.inherit(&outside, child_stdio)?;
