@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use crate::cgroup::{Cgroup, Level, Member};
+use crate::device::DeviceRule;
 use crate::dir::Dir;
 use crate::error::Error;
 use crate::hierarchy::{Hierarchies, Hierarchy, Mode, Version};
@@ -84,6 +85,30 @@ impl Cgroup {
             }
         }
         Ok(Cgroup::new(std::mem::take(&mut making.members)))
+    }
+
+    /// Puts device rules in force in a cgroup that was made without, and may have
+    /// processes by now: they had to make nodes that the rules do not let them make.
+    ///
+    /// # Errors
+    /// [`Error::Controller`] where there is neither a v1 hierarchy of devices nor a
+    /// unified tree; [`Error::DeviceRules`] when the kernel refuses, or has other rules
+    /// in force afterwards.
+    pub fn restrict_devices(&self, rules: &[DeviceRule]) -> Result<(), Error> {
+        if let Some(member) = self.members().iter().find(|member| member.has("devices")) {
+            return v1::devices(member.leaf(), rules);
+        }
+        match self.members().iter().find(|member| member.version == Version::V2) {
+            Some(member) => v2::devices(member.leaf(), rules),
+            None => {
+                let missing_at = self.paths().into_iter().next().unwrap_or_default();
+                Err(Error::Controller {
+                    name: "devices",
+                    missing_at,
+                    privileged: place::privileged(),
+                })
+            }
+        }
     }
 
     /// Changes limits of a cgroup that has processes; what is `None` stays as it is.

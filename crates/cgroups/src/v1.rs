@@ -122,7 +122,7 @@ fn bandwidth(dir: &Dir, file: &str, value: &str) -> Result<(), Error> {
 }
 
 /// Denies everything, permits what the rules name, and reads the list back.
-fn devices(dir: &Dir, rules: &[DeviceRule]) -> Result<(), Error> {
+pub(crate) fn devices(dir: &Dir, rules: &[DeviceRule]) -> Result<(), Error> {
     let rules = merged(rules);
     let refused = |file: &str, value: &str, errno: Errno| Error::DeviceRules {
         path: dir.path().join(file),

@@ -208,9 +208,18 @@ impl Created<'_> {
                 (Tag::Console, Some(master)) if self.plan.terminal => {
                     self.terminal = Some(master);
                 }
-                (Tag::Ready, None) => return Ok(()),
+                (Tag::Ready, None) => return self.restrict_devices(),
                 _ => return Err(Error::protocol()),
             }
+        }
+    }
+
+    /// Only the program is bound by the rules: init had nodes to make.
+    fn restrict_devices(&self) -> Result<()> {
+        let rules = self.plan.cgroup.as_ref().and_then(|cgroup| cgroup.devices.as_ref());
+        match (&self.outside.cgroup, rules) {
+            (Some(cgroup), Some(rules)) => cgroup.restrict_devices(rules).map_err(Error::Cgroup),
+            _ => Ok(()),
         }
     }
 

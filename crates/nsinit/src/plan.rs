@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use nsinit_cgroups::Limits;
+use nsinit_cgroups::{DeviceRule, Limits};
 use nsinit_namespaces::{IdMap, IdMaps, Kinds, Namespace};
 use nsinit_network::Interface;
 
@@ -27,8 +27,11 @@ pub struct JoinedNamespace {
 pub struct CgroupPlan {
     /// Its path: from the hierarchy's root for root, below the delegated one for others.
     pub path: String,
-    /// What it limits.
+    /// What it limits, but for devices.
     pub limits: Limits,
+    /// The devices that may be used and made; None is all. Put in force when init is
+    /// ready: it makes nodes that the rules may forbid to make.
+    pub devices: Option<Vec<DeviceRule>>,
 }
 
 /// What a launch will do.
@@ -84,6 +87,10 @@ impl fmt::Display for Plan {
             writeln!(f, "  make cgroup {}", cgroup.path)?;
             for line in limit_lines(&cgroup.limits) {
                 writeln!(f, "    {line}")?;
+            }
+            if let Some(rules) = &cgroup.devices {
+                let rules = rules.iter().map(ToString::to_string).collect::<Vec<_>>();
+                writeln!(f, "    devices {} (when init is ready)", rules.join(", "))?;
             }
         }
         writeln!(f, "  clone into new {}", self.namespaces)?;
@@ -141,10 +148,6 @@ fn limit_lines(limits: &Limits) -> Vec<String> {
     say("oom group", limits.oom_group.map(|on| on.to_string()));
     for (file, value) in &limits.unified {
         say(file, Some(value.clone()));
-    }
-    if let Some(rules) = &limits.devices {
-        let rules = rules.iter().map(ToString::to_string).collect::<Vec<_>>();
-        say("devices", Some(rules.join(", ")));
     }
     lines
 }

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use cgroups_rs::CgroupPid;
 use cgroups_rs::systemd::SystemdClient;
+use cgroups_rs::systemd::dbus::error::Error as ClientError;
 use cgroups_rs::systemd::props::PropertiesBuilder;
 use rustix::process::Pid;
 use zbus::blocking::Connection;
@@ -58,7 +59,9 @@ impl Bus {
     pub(super) fn start(self, scope: &Scope, init: Pid, deadline: Instant) -> Result<(), Error> {
         let (unit, properties) = (scope.unit.clone(), properties(scope, init));
         self.ask(&scope.unit, deadline, move || match self {
-            Bus::System => Ok(SystemdClient::new(&unit, properties)?.start()?),
+            Bus::System => SystemdClient::new(&unit, properties)
+                .and_then(|client| client.start())
+                .map_err(without_prefix),
             Bus::User => {
                 let auxiliary: Vec<(&str, Properties)> = Vec::new();
                 let body = (unit, "fail", properties, auxiliary);
@@ -73,10 +76,9 @@ impl Bus {
         let name = unit.to_owned();
         let (below, pid) = (format!("/{LEAF}"), pid.as_raw_nonzero().get().unsigned_abs());
         self.ask(unit, deadline, move || match self {
-            Bus::System => {
-                let client = SystemdClient::new(&name, Vec::new())?;
-                Ok(client.add_process(CgroupPid::from(u64::from(pid)), &below)?)
-            }
+            Bus::System => SystemdClient::new(&name, Vec::new())
+                .and_then(|client| client.add_process(CgroupPid::from(u64::from(pid)), &below))
+                .map_err(without_prefix),
             Bus::User => {
                 let body = (name, below, vec![pid]);
                 user()?.call_method(SERVICE, OBJECT, INTERFACE, "AttachProcessesToUnit", &body)?;
@@ -140,6 +142,14 @@ fn user() -> zbus::Result<Connection> {
     Connection::session()
 }
 
+/// The same cause as on the other bus.
+fn without_prefix(error: ClientError) -> Cause {
+    match error {
+        ClientError::Dbus(cause) => cause.into(),
+        other => other.into(),
+    }
+}
+
 /// Whether nobody is there to be asked.
 fn unreachable(cause: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(cause);
@@ -148,12 +158,109 @@ fn unreachable(cause: &(dyn std::error::Error + 'static)) -> bool {
             .downcast_ref::<io::Error>()
             .or_else(|| error.downcast_ref::<Arc<io::Error>>().map(AsRef::as_ref));
         if let Some(io) = io {
-            return matches!(
-                io.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-            );
+            return matches!(io.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused);
         }
         next = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::*;
+
+    const BUSES: [(Bus, &str); 2] =
+        [(Bus::System, "DBUS_SYSTEM_BUS_ADDRESS"), (Bus::User, "DBUS_SESSION_BUS_ADDRESS")];
+
+    /// The answers of both buses, when both are this socket; the address is read
+    /// from the environment, so this program runs once more with another one.
+    fn answers(socket: &Path) -> String {
+        let mut again = Command::new(std::env::current_exe().expect("own path"));
+        again.args(["--exact", "systemd::bus::tests::ask_both", "--ignored", "--nocapture"]);
+        for (_, variable) in BUSES {
+            again.env(variable, format!("unix:path={}", socket.display()));
+        }
+        let output = again.output().expect("run again");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    #[test]
+    #[ignore = "run by the other tests, with an environment of its own"]
+    fn ask_both() {
+        let scope = Scope::new("bus-test", &[]).expect("scope");
+        for (bus, _) in BUSES {
+            let deadline = Instant::now() + Duration::from_millis(300);
+            let init = rustix::process::getpid();
+            let error = bus.start(&scope, init, deadline).expect_err("no systemd there");
+            let attach = bus.attach(scope.unit(), init, deadline).expect_err("nor here");
+            for error in [error, attach] {
+                let line = format!("{error}|{}\n", error.hint().unwrap_or_default());
+                std::io::Write::write_all(&mut io::stdout(), line.as_bytes()).expect("stdout");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bus_that_is_not_there_is_told_with_unit_and_bus() {
+        let directory = std::env::temp_dir().join(format!("nsinit-bus-{}", std::process::id()));
+        std::fs::create_dir(&directory).expect("mkdir");
+        let abandoned = directory.join("abandoned");
+        drop(UnixListener::bind(&abandoned).expect("bind"));
+        for socket in [directory.join("missing"), abandoned] {
+            let text = answers(&socket);
+            for bus in ["system bus", "user bus"] {
+                let line = format!(
+                    "nsinit-bus-test.scope: systemd cannot be asked: nobody listens on the {bus}|"
+                );
+                assert_eq!(text.matches(&line).count(), 2, "{text}");
+            }
+            assert!(text.contains("loginctl enable-linger"), "{text}");
+            let lower = text.to_lowercase();
+            assert!(!lower.contains("no such file") && !lower.contains("os error"), "{text}");
+        }
+        std::fs::remove_dir_all(&directory).expect("remove");
+    }
+
+    #[test]
+    fn a_bus_that_says_nothing_is_not_waited_for() {
+        let path = std::env::temp_dir().join(format!("nsinit-mute-{}", std::process::id()));
+        let listener = UnixListener::bind(&path).expect("bind");
+        let text = answers(&path);
+        drop(listener);
+        std::fs::remove_file(&path).expect("remove");
+        for bus in ["system bus", "user bus"] {
+            let line = format!(
+                "nsinit-bus-test.scope: systemd on the {bus}: no answer within ten seconds"
+            );
+            assert_eq!(text.matches(&line).count(), 2, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_scope_is_started_with() {
+        let pairs = |list: &[(&str, &str)]| -> Vec<(String, String)> {
+            list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        };
+        let names = |asked: &[(&str, &str)]| {
+            let scope = Scope::new("web", &pairs(asked)).expect("scope");
+            let all = properties(&scope, rustix::process::getpid());
+            let types = all.iter().map(|(k, v)| format!("{k}:{}", v.value_signature()));
+            let mut sorted: Vec<String> = types.collect();
+            sorted.sort();
+            sorted.join(" ")
+        };
+        let plain = "CollectMode:s Delegate:b Description:s PIDs:au Slice:s";
+        assert_eq!(names(&[]), plain);
+        // What is given replaces, and is never there twice.
+        assert_eq!(
+            names(&[("Description", "x"), ("CollectMode", "inactive"), ("Slice", "a.slice")]),
+            plain
+        );
+    }
 }

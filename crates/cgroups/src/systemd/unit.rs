@@ -119,8 +119,9 @@ fn is_slice(name: &str) -> bool {
 
 /// Resource control (systemd.resource-control(5)): what this crate does itself.
 fn is_limit(name: &str) -> bool {
-    const STARTS: [&str; 10] =
-        ["Memory", "CPU", "Tasks", "IO", "BlockIO", "Device", "Allowed", "Startup", "IP", "Managed"];
+    const STARTS: [&str; 10] = [
+        "Memory", "CPU", "Tasks", "IO", "BlockIO", "Device", "Allowed", "Startup", "IP", "Managed",
+    ];
     STARTS.iter().any(|start| name.starts_with(start))
 }
 

@@ -51,10 +51,9 @@ pub(super) fn cgroup(
         pids: asked.pids_max,
         oom_group: asked.oom_group,
         unified: asked.unified.clone().into_iter().collect(),
-        devices,
         ..Limits::NONE
     };
-    Ok(Some(CgroupPlan { path, limits }))
+    Ok(Some(CgroupPlan { path, limits, devices }))
 }
 
 fn default_name(directory: &Path) -> String {
