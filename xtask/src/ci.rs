@@ -10,7 +10,7 @@ use crate::{Result, docs, test, tidy};
 /// Runs every stage, also after one that failed: all the news at once.
 pub(crate) fn run() -> Result<ExitCode> {
     let mut stages = Stages::default();
-    stages.run("format", || succeed(cargo(["fmt", "--all"]).arg("--check")));
+    stages.run("format", format);
     stages.run("clippy", clippy);
     stages.run("tidy", || tidy::run(&[]));
     let mut report = Report::not_run();
@@ -46,6 +46,15 @@ impl Stages {
         println!("{line}");
         self.lines.push(line);
     }
+}
+
+/// The workspace, and the packages outside it.
+fn format() -> Result {
+    succeed(cargo(["fmt", "--all"]).arg("--check"))?;
+    test::consumers()?.into_iter().try_for_each(|directory| {
+        let manifest = directory.join("Cargo.toml");
+        succeed(cargo(["fmt", "--check", "--manifest-path"]).arg(manifest))
+    })
 }
 
 /// Never `--all-features`: a feature may need a C library, and the gate has

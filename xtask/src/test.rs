@@ -13,6 +13,7 @@ use crate::cargo::{build, cargo, host_triple, static_rustflags};
 mod programs;
 mod report;
 
+pub(crate) use programs::consumers;
 use report::Reader;
 pub(crate) use report::Report;
 

@@ -113,6 +113,12 @@ fn clone_calls(file: &RustFile, breaches: &mut Vec<Breach>) {
         }) {
             report("namespaces::clone is called by that path, so that it is found");
         }
+        if inside != "src/sys.rs" && !words(&file.code, "fork_in_child").is_empty() {
+            report("fork_in_child is called from sys.rs only");
+        }
+        if inside != "src/init.rs" && file.code.contains("sys::fork(") {
+            report("sys::fork is called from init.rs only");
+        }
     }
 }
 
@@ -317,6 +323,8 @@ mod tests {
         assert_eq!(breaches(clone_calls, "crates/nsinit/src/state.rs", call), 1);
         assert_eq!(breaches(clone_calls, "crates/nsinit/src/state.rs", "map.clone()"), 0);
         assert_eq!(breaches(clone_calls, "crates/rootfs/src/sys.rs", "libc::fork()"), 1);
+        assert_eq!(breaches(clone_calls, "crates/nsinit/src/init.rs", "sys::fork(kind)"), 0);
+        assert_eq!(breaches(clone_calls, "crates/nsinit/src/launch.rs", "sys::fork(kind)"), 1);
         assert_eq!(
             breaches(
                 clone_calls,

@@ -204,15 +204,11 @@ impl fmt::Display for Error {
             Error::Limit { name, value, reason } => write!(f, "{name} {value}: {reason}"),
             Error::Unavailable { reason } => write!(f, "no usable cgroups: {reason}"),
             Error::NotDelegated { path, needed } => {
-                write!(
-                    f,
-                    "{}: neither it nor a cgroup above it may be written by this user",
-                    path.display()
-                )?;
-                if needed.is_empty() {
-                    Ok(())
-                } else {
-                    write!(f, " (needed for {})", needed.join(", "))
+                let path = path.display();
+                write!(f, "{path}: neither it nor a cgroup above it may be written by this user")?;
+                match needed.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, " (needed for {})", needed.join(", ")),
                 }
             }
             Error::Controller { name, missing_at, .. } => {

@@ -42,7 +42,7 @@ use rustix::net::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Tag {
-    /// Launcher: the id maps are written.
+    /// Launcher: the id maps are written, and systemd has moved init where it belongs.
     Mapped = 1,
     /// Init: a netlink socket born in the new network namespace, attached.
     Netlink,

@@ -16,6 +16,7 @@ use crate::init::{self, Inherited};
 use crate::plan::{CgroupPlan, Plan};
 use crate::process;
 use crate::stdio::{Pipes, Stdio, read_both};
+use crate::systemd;
 use crate::trace::Ring;
 
 /// What exists outside of the container because of it. Removed with it.
@@ -104,7 +105,7 @@ impl Plan {
     /// As [`Plan::launch`].
     pub fn create(&self, stdio: &Stdio) -> Result<Created<'_>> {
         let mut outside = Outside::default();
-        if let Some(cgroup) = &self.cgroup {
+        if let Some(cgroup) = self.cgroup.as_ref().filter(|cgroup| cgroup.scope.is_none()) {
             outside.cgroup = Some(create_cgroup(cgroup).map_err(Error::Cgroup)?);
         }
         let (pipes, child_stdio) = stdio.open().map_err(Error::io("make pipes"))?;
@@ -195,8 +196,15 @@ impl Created<'_> {
 
     /// Everything up to Ready.
     fn prepare(&mut self) -> Result<()> {
-        if let Some(maps) = &self.plan.id_maps {
+        let plan = self.plan;
+        let scope = plan.cgroup.as_ref().and_then(|cgroup| Some((cgroup, cgroup.scope.as_ref()?)));
+        if let Some((cgroup, scope)) = scope {
+            self.outside.cgroup = Some(systemd::create(scope, &cgroup.limits, self.pid())?);
+        }
+        if let Some(maps) = &plan.id_maps {
             maps.write(self.pid()).map_err(Error::Namespaces)?;
+        }
+        if plan.id_maps.is_some() || scope.is_some() {
             self.send(Tag::Mapped)?;
         }
         loop {

@@ -44,6 +44,7 @@ mod stdio;
 mod step;
 #[expect(unsafe_code, reason = "execve, _exit, signals and other calls that rustix does not have")]
 mod sys;
+mod systemd;
 mod terminal;
 mod trace;
 
@@ -70,4 +71,5 @@ pub use seal::reexecute_sealed;
 pub use state::{Entry, RunDirectory, State};
 pub use stdio::Stdio;
 pub use step::Step;
+pub use systemd::Scope;
 pub use trace::Ring;

@@ -7,7 +7,7 @@ mod resources;
 use std::ffi::{CString, OsString};
 use std::path::Path;
 
-use nsinit_config::{Container, NamespaceEntry};
+use nsinit_config::{CgroupDriver, Container, NamespaceEntry};
 use nsinit_namespaces::{IdMap, IdMaps, Kinds, Namespace, TimeOffsets};
 use nsinit_rootfs::Rootfs;
 use nsinit_security::Sysctl;
@@ -123,13 +123,24 @@ fn refuse(key: &str, message: &str, hint: Option<&str>) -> Error {
     Error::Container { key: key.into(), message: message.into(), hint: hint.map(str::to_owned) }
 }
 
+/// Who sees to it that init is in the cgroup.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CgroupEntry {
+    /// There is none.
+    None,
+    /// Init itself, where clone did not.
+    Init,
+    /// systemd, while init waits.
+    Systemd,
+}
+
 /// Which namespaces are new, which are joined, and the id maps.
 pub(crate) struct Namespaces {
     pub(crate) new: Kinds,
     pub(crate) joined: Vec<JoinedNamespace>,
     pub(crate) id_maps: Option<IdMaps>,
     offsets: Option<TimeOffsets>,
-    cgroup_is_entered_by_child: bool,
+    cgroup: CgroupEntry,
     death_signal: Option<Signal>,
 }
 
@@ -183,7 +194,11 @@ impl Namespaces {
             joined,
             id_maps,
             offsets,
-            cgroup_is_entered_by_child: container.cgroups.is_some(),
+            cgroup: match &container.cgroups {
+                None => CgroupEntry::None,
+                Some(asked) if asked.driver == Some(CgroupDriver::Systemd) => CgroupEntry::Systemd,
+                Some(_) => CgroupEntry::Init,
+            },
             death_signal: death_signal(container),
         })
     }
@@ -258,12 +273,12 @@ fn id_maps(source: &Source<'_>) -> Result<IdMaps> {
 fn arrive(namespaces: &Namespaces) -> Vec<Step> {
     // Armed first: from here on nothing survives the launcher.
     let mut steps = vec![Step::ParentDeathSignal(Some(Signal::KILL))];
-    if namespaces.id_maps.is_some() {
+    if namespaces.id_maps.is_some() || namespaces.cgroup == CgroupEntry::Systemd {
         steps.push(Step::Await(Tag::Mapped));
     }
     // With a user namespace this must precede BecomeRoot: the kernel compares the ids
     // of who opened the files. The cgroup namespace must follow it.
-    if namespaces.cgroup_is_entered_by_child {
+    if namespaces.cgroup == CgroupEntry::Init {
         steps.push(Step::EnterCgroup);
     }
     for (index, JoinedNamespace { kind, path }) in namespaces.joined.iter().enumerate() {

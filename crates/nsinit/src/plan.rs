@@ -12,6 +12,7 @@ use nsinit_network::Interface;
 
 use crate::program::Program;
 use crate::step::Step;
+use crate::systemd::Scope;
 
 /// A namespace that exists already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct JoinedNamespace {
 }
 
 /// The container's cgroup.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct CgroupPlan {
     /// Its path: from the hierarchy's root for root, below the delegated one for others.
     pub path: String,
@@ -32,6 +33,8 @@ pub struct CgroupPlan {
     /// The devices that may be used and made; None is all. Put in force when init is
     /// ready: it makes nodes that the rules may forbid to make.
     pub devices: Option<Vec<DeviceRule>>,
+    /// Made by systemd, once init is there to be moved into it.
+    pub scope: Option<Scope>,
 }
 
 /// What a launch will do.
@@ -84,7 +87,8 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "launcher")?;
         if let Some(cgroup) = &self.cgroup {
-            writeln!(f, "  make cgroup {}", cgroup.path)?;
+            let by = if cgroup.scope.is_some() { " by systemd" } else { "" };
+            writeln!(f, "  make cgroup {}{by}", cgroup.path)?;
             for line in limit_lines(&cgroup.limits) {
                 writeln!(f, "    {line}")?;
             }

@@ -206,13 +206,7 @@ impl fmt::Display for Step {
             Step::Umask(mask) => write!(f, "set umask {mask:04o}"),
             Step::Label(label) => write!(f, "ask for label {label}"),
             Step::BoundingSet(sets) => write!(f, "limit capabilities to {}", sets.bounding),
-            Step::User { user, .. } => {
-                write!(f, "become user {} group {}", user.uid, user.gid)?;
-                if !user.groups.is_empty() {
-                    write!(f, " groups {:?}", user.groups)?;
-                }
-                Ok(())
-            }
+            Step::User { user, .. } => write_user(user, f),
             Step::Capabilities(sets) => {
                 write!(f, "set capabilities permitted {}", sets.permitted)?;
                 if !sets.ambient.is_empty() {
@@ -228,5 +222,13 @@ impl fmt::Display for Step {
             Step::Stdio => f.write_str("set standard input, output and error"),
             Step::ControllingTerminal => f.write_str("make the terminal the controlling one"),
         }
+    }
+}
+
+fn write_user(user: &User, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "become user {} group {}", user.uid, user.gid)?;
+    match user.groups.is_empty() {
+        true => Ok(()),
+        false => write!(f, " groups {:?}", user.groups),
     }
 }

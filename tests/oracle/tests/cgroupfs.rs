@@ -40,12 +40,17 @@ struct Case {
 struct Pair {
     ours: Cgroup,
     theirs: TheirCgroup,
+    /// cgroups-rs uses every hierarchy there is, and leaves the directory above.
+    above: Vec<PathBuf>,
 }
 
 impl Drop for Pair {
     fn drop(&mut self) {
         let theirs = self.theirs.delete();
         let ours = self.ours.remove();
+        for directory in self.above.iter().filter(|path| path.exists()) {
+            let _ = fs::remove_dir(directory);
+        }
         if !std::thread::panicking() {
             theirs.expect("cgroups-rs removes its cgroup");
             ours.expect("nsinit-cgroups removes its cgroup");
@@ -75,7 +80,9 @@ fn compare(index: usize, case: &Case, hierarchies: &Hierarchies) -> usize {
     // Ours first, so that the directory above is marked as ours and removed with it.
     let ours = Cgroup::create(&ours, &case.ours).expect("nsinit-cgroups");
     let builder = (case.theirs)(CgroupBuilder::new(&theirs));
-    let pair = Pair { ours, theirs: builder.build(hierarchies::auto()).expect("cgroups-rs") };
+    let built = builder.build(hierarchies::auto()).expect("cgroups-rs");
+    let above = hierarchies.v1().iter().map(|h| h.mount_point.join(&parent)).collect();
+    let pair = Pair { ours, theirs: built, above };
     let (mut files, mut changed) = (0, Vec::new());
     for path in pair.ours.paths() {
         let mount = hierarchies.v1().iter().find(|h| path.starts_with(&h.mount_point));

@@ -13,6 +13,7 @@ use super::{Namespaces, Source, filesystem, refuse, refused};
 use crate::error::Result;
 use crate::plan::CgroupPlan;
 use crate::step::Step;
+use crate::systemd;
 
 pub(super) fn cgroup(
     source: &Source<'_>,
@@ -21,13 +22,6 @@ pub(super) fn cgroup(
 ) -> Result<Option<CgroupPlan>> {
     filesystem::check_devices(source, namespaces)?;
     let Some(asked) = &source.container.cgroups else { return Ok(None) };
-    if asked.driver == Some(CgroupDriver::Systemd) {
-        return Err(refuse(
-            "cgroups.driver",
-            "\"systemd\" is not built into this nsinit",
-            Some("build with the cargo feature systemd, or leave the key out"),
-        ));
-    }
     let parent = asked.parent.as_deref().unwrap_or("nsinit").trim_matches('/');
     let name = asked.name.clone().unwrap_or_else(|| default_name(source.directory));
     let path = if parent.is_empty() { name } else { format!("{parent}/{name}") };
@@ -53,7 +47,11 @@ pub(super) fn cgroup(
         unified: asked.unified.clone().into_iter().collect(),
         ..Limits::NONE
     };
-    Ok(Some(CgroupPlan { path, limits, devices }))
+    let scope = match asked.driver {
+        Some(CgroupDriver::Systemd) => Some(systemd::scope(&path, &asked.unit_properties)?),
+        _ => None,
+    };
+    Ok(Some(CgroupPlan { path, limits, devices, scope }))
 }
 
 fn default_name(directory: &Path) -> String {
