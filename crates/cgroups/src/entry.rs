@@ -31,6 +31,12 @@ impl Entry {
         !self.files.is_empty()
     }
 
+    /// What [`enter`](Entry::enter) uses: a child that closes everything else must keep
+    /// these.
+    pub fn files(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.files.iter().map(AsFd::as_fd)
+    }
+
     /// Moves the calling thread into every cgroup that it was not born in;
     /// for a child that has one thread only.
     ///

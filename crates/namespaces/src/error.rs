@@ -120,6 +120,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Denied { remedy, .. } | Self::MapProgram { remedy, .. } => remedy.clone(),
+            Self::IdRange { line, .. } if belongs_to_the_host(line) => Some(
+                "ids below 65536 are the host's own users': map others to the container".to_owned(),
+            ),
             Self::IdRange { file, line, .. } => {
                 Some(format!("as root, add the line {line} to {}", file.display()))
             }
@@ -127,6 +130,12 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Whether a line of subordinate ids would hand out ids of real users, root's first.
+fn belongs_to_the_host(line: &str) -> bool {
+    let start = line.split(':').nth(1).and_then(|start| start.parse::<u32>().ok());
+    start.is_none_or(|start| start < 65536)
 }
 
 impl fmt::Display for Error {

@@ -1,7 +1,7 @@
 //! Both: a namespace that a file stands for. `open` is the parent's, `enter`
 //! the child's.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, fstatfs, openat, stat};
@@ -83,6 +83,12 @@ impl NamespaceFile {
     /// /proc does not tell.
     pub fn is_callers_own(&self) -> bool {
         of_the_caller(self.kind).is_ok_and(|own| own == self.identity)
+    }
+}
+
+impl AsFd for NamespaceFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

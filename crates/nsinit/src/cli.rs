@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use nsinit_config::{Container, Mount, NamespaceEntry};
@@ -168,6 +169,8 @@ impl Shape {
 /// What the caller is to print.
 pub fn run(line: &CommandLine) -> Result<u8> {
     refuse_setuid()?;
+    // Files of ours have exactly the modes that are asked for; the container has its own.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let log = Log::open(&line.log)?;
     match &line.command {
         Command::Exec(exec) => exec_command(line, exec, &log),
@@ -196,13 +199,17 @@ fn directory_without_file(root: &Path) -> Result<Container> {
 
 fn plan_command(line: &CommandLine, shape: &Shape) -> Result<u8> {
     let mut directory = Place::find(&line.root)?.read()?;
-    let made = make_plan(&mut directory, shape);
+    let made = make_plan(&mut directory, shape, None);
     let (_, plan) = made.map_err(|error| locate(error, &directory))?;
     print(&plan.to_string())
 }
 
 /// The sealed configuration, and the plan of this very command line.
-fn make_plan(directory: &mut Directory, shape: &Shape) -> Result<(Container, Plan)> {
+fn make_plan(
+    directory: &mut Directory,
+    shape: &Shape,
+    run_directory: Option<&Path>,
+) -> Result<(Container, Plan)> {
     let host = Host::probe()?;
     shape.shape(directory);
     let sealed = directory.container.clone();
@@ -214,6 +221,7 @@ fn make_plan(directory: &mut Directory, shape: &Shape) -> Result<(Container, Pla
         host: &host,
         rootfs: &rootfs,
         directory: &directory.path,
+        run_directory,
         environment: &shape.env,
     };
     let plan = Plan::from_source(&source, shape.command.iter())?;
@@ -232,38 +240,55 @@ fn locate(error: Error, directory: &Directory) -> Error {
 }
 
 fn exec_command(line: &CommandLine, exec: &Exec, log: &Log) -> Result<u8> {
-    let shape = &exec.shape;
+    /// A container that ends while it is joined is started anew, as often as that.
+    const ATTEMPTS: usize = 8;
+    /// How long init may take to end after joining has failed, to be the cause of it.
+    const DYING: Duration = Duration::from_millis(300);
     let place = Place::find(&line.root)?;
-    let session = run::Session::open(&place)?;
-    // A running container is joined as it was started, whatever its directory says now.
-    let code = match session.running()? {
-        Some(state) => {
-            if !shape.bind.is_empty() || shape.network.is_some() {
-                return Err(Error::Usage(
-                    "--bind and --network shape a container at its start: this one runs already"
-                        .into(),
-                ));
-            }
-            // Locks are left by the re-execution, and taken again by the copy.
-            crate::seal::reexecute_sealed()?;
-            let mut state = state;
-            shape.personal(&mut state.container);
-            log.event(&format!("join the container of pid {}", state.init.pid));
-            session.join(&state, &shape.env, &shape.command)?
-        }
-        None => {
-            let mut directory = place.read()?;
-            let made = make_plan(&mut directory, shape);
-            let (sealed, plan) = made.map_err(|error| locate(error, &directory))?;
-            if let Some(remark) = directory.remark().filter(|_| !exec.quiet) {
-                say(&remark);
-            }
-            log.event(&format!("start the container of {}", directory.path.display()));
-            session.start(&directory, sealed, &plan, log)?
+    let mut attempt = 1;
+    let code = loop {
+        let mut session = run::Session::open(&place)?;
+        // A running container is joined as it was started, whatever its directory says now.
+        let Some(mut state) = session.running()? else {
+            break start(&place, session, exec, log)?;
+        };
+        refuse_reshaping(&exec.shape)?;
+        // The lock is left by the re-execution, and taken again by the copy.
+        crate::seal::reexecute_sealed()?;
+        exec.shape.personal(&mut state.container);
+        log.event("join the running container");
+        match session.join(&state, &exec.shape.env, &exec.shape.command) {
+            Err(Error::Program { path, reason }) => return Err(Error::Program { path, reason }),
+            Err(_) if attempt < ATTEMPTS && state.ends_within(DYING) => attempt += 1,
+            other => break other?,
         }
     };
     log.event(&format!("the program ended with {code}"));
     Ok(code)
+}
+
+fn refuse_reshaping(shape: &Shape) -> Result<()> {
+    if shape.bind.is_empty() && shape.network.is_none() {
+        return Ok(());
+    }
+    Err(Error::Usage(
+        "--bind and --network shape a container at its start: this one runs already".into(),
+    ))
+}
+
+fn start(place: &Place, session: run::Session, exec: &Exec, log: &Log) -> Result<u8> {
+    let mut directory = place.read()?;
+    if directory.container.init.unwrap_or(false) {
+        // Our own process stays inside as PID 1.
+        crate::seal::reexecute_sealed()?;
+    }
+    let made = make_plan(&mut directory, &exec.shape, Some(session.directory()));
+    let (sealed, plan) = made.map_err(|error| locate(error, &directory))?;
+    if let Some(remark) = directory.remark().filter(|_| !exec.quiet) {
+        say(&remark);
+    }
+    log.event(&format!("start the container of {}", directory.path.display()));
+    session.start(&directory, sealed, &plan, log)
 }
 
 /// One line on standard error.

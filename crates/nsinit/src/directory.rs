@@ -70,12 +70,17 @@ impl Place {
     /// # Errors
     ///
     /// All faults of its `container.json`; that others may write it, for root.
-    pub fn read(self) -> Result<Directory> {
+    pub fn read(&self) -> Result<Directory> {
         let Place { shown, path, .. } = self;
         let config = shown.join(CONFIG_FILE);
         let (origin, container) = match fs::symlink_metadata(&config) {
-            Ok(_) => {
+            Ok(found) => {
                 let shown = config.strip_prefix(".").unwrap_or(&config);
+                if found.is_symlink() && rustix::process::geteuid().is_root() {
+                    // An image may have brought it, to have any file of root's read.
+                    let why = "is a symbolic link, which root does not follow here";
+                    return Err(Error::path("trust", shown)(io::Error::other(why)));
+                }
                 let file = ConfigFile::open(shown).map_err(Error::Config)?;
                 refuse_untrusted(&file, shown)?;
                 let container = file.parse().map_err(|faults| Error::Config(faults.into()))?;
@@ -84,12 +89,12 @@ impl Place {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Error::path("examine", &config)(error));
             }
-            Err(_) if builtin::looks_like_root_filesystem(&path) => {
+            Err(_) if builtin::looks_like_root_filesystem(path) => {
                 (Origin::RootFilesystem, Container::default())
             }
             Err(_) => (Origin::BuiltIn, built_in()),
         };
-        Ok(Directory { path, origin, container })
+        Ok(Directory { path: path.clone(), origin, container })
     }
 }
 

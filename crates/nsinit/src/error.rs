@@ -133,7 +133,7 @@ impl Error {
             }
             Obstacle::Execve(index) => (program.candidate(index), Reason::NotExecutable(errno)),
             Obstacle::Leaving => {
-                let step = "reset signals".to_owned();
+                let step = "close descriptors or reset signals".to_owned();
                 return Error::Step { step, errno, hint: None };
             }
         };

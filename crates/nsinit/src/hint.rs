@@ -3,14 +3,19 @@
 //! A hint never contains the words by which engines classify an error (decision 18 of
 //! docs/decisions/0003): "permission denied" and the like.
 
+use nsinit_namespaces::Denier;
 use rustix::io::Errno;
 
 use crate::step::Step;
 
 /// A remedy for a step's failure, where one is known.
 pub(crate) fn of_step(step: &Step, errno: Errno) -> Option<String> {
+    let refused = matches!(errno, Errno::PERM | Errno::ACCESS);
+    // It fires at the first thing that needs a capability, whichever that is.
+    if refused && matches!(Denier::of_user_namespaces(), Some(Denier::AppArmor)) {
+        return Some(apparmor_remedy());
+    }
     let text = match (step, errno) {
-        (Step::Rootfs(_), Errno::PERM | Errno::ACCESS) if apparmor_restricts() => apparmor_remedy(),
         (Step::Rootfs(step), Errno::PERM) if step.to_string().starts_with("mount proc") => {
             "an outer container masks parts of its /proc, so that the kernel refuses a new one \
              in a user namespace: unmask them, or leave NEWPID out of \"namespaces\""
@@ -38,16 +43,9 @@ pub(crate) fn of_step(step: &Step, errno: Errno) -> Option<String> {
         (Step::OomScoreAdj(_), Errno::ACCESS) => {
             "only CAP_SYS_RESOURCE may go below the caller's own oom_score_adj".into()
         }
-        (Step::Loopback, Errno::PERM) => "the network namespace is not the container's own".into(),
         _ => return None,
     };
     Some(text)
-}
-
-fn apparmor_restricts() -> bool {
-    let path = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
-    std::fs::read_to_string(path).is_ok_and(|value| value.trim() == "1")
-        && !rustix::process::geteuid().is_root()
 }
 
 /// Ubuntu's rule: what an unprivileged user namespace may do needs a profile.

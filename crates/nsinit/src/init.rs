@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nsinit_cgroups::Entry;
 use nsinit_namespaces::{Join, Kinds, Kinship, NamespaceFile};
@@ -34,6 +34,20 @@ pub(crate) struct Inherited {
 impl Inherited {
     pub(crate) fn enter_cgroup(&self) -> Result<(), Errno> {
         self.cgroup.as_ref().map_or(Ok(()), Entry::enter)
+    }
+
+    /// What a child keeps of the launcher's descriptors, in order. The other end of the
+    /// channel must go: with it open the launcher's death would not be seen. So must
+    /// the lock on the container's entry, and whatever the launcher's caller has open.
+    pub(crate) fn keep(&self, channel: &ChildEnd) -> Vec<RawFd> {
+        let cgroup = self.cgroup.iter().flat_map(Entry::files);
+        let namespaces = self.namespaces.iter().map(AsFd::as_fd);
+        let container = self.container.iter().map(Join::pidfd);
+        let stdio = self.stdio.iter().flatten().map(AsFd::as_fd);
+        let all = cgroup.chain(namespaces).chain(container).chain(stdio).chain([channel.as_fd()]);
+        let mut keep: Vec<_> = all.map(|fd| fd.as_raw_fd()).collect();
+        keep.sort_unstable();
+        keep
     }
 
     pub(crate) fn join_namespace(&self, index: usize) -> Result<(), Errno> {
@@ -108,8 +122,12 @@ impl<'a> Child<'a> {
     }
 
     /// Afterwards only the channel is left, which execve closes.
+    ///
+    /// Descriptors that are only close-on-exec could still be named by the working
+    /// directory, by the program's path or by an interpreter (`/proc/self/fd/7`,
+    /// CVE-2024-21626), and be taken from a process that others can see.
     pub(crate) fn close_descriptors(&self) -> Result<(), Errno> {
-        sys::close_all_but(self.channel.as_fd())
+        sys::close_all_but(&[self.channel.as_fd().as_raw_fd()])
     }
 
     pub(crate) fn make_stdio(&self) -> Result<(), Errno> {
@@ -134,10 +152,17 @@ pub(crate) fn run(
     plan: &Plan,
     channel: &ChildEnd,
     inherited: &Inherited,
+    keep: &[RawFd],
     ring: Option<&Ring>,
 ) -> Infallible {
     let mut child = Child::new(channel, inherited);
-    let failure = enter(plan, &mut child, ring);
+    let failure = match sys::close_all_but(keep) {
+        Ok(()) => enter(plan, &mut child, ring),
+        Err(errno) => {
+            let detail = Obstacle::Leaving.to_detail();
+            Failure { step: plan.step_count(), errno, detail }
+        }
+    };
     channel.fail(failure);
     sys::exit_immediately(1)
 }
@@ -178,8 +203,8 @@ fn execute(program: &Program) -> (Errno, Obstacle) {
 fn attempt(program: &Program, path: &CStr) -> (Errno, Obstacle) {
     let file = match rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
         Ok(file) => file,
-        Err(errno @ Errno::ACCESS) => return (errno, Obstacle::Execve(0)),
-        Err(errno) => return (errno, Obstacle::NotFound),
+        Err(errno @ (Errno::NOENT | Errno::NOTDIR)) => return (errno, Obstacle::NotFound),
+        Err(errno) => return (errno, Obstacle::Execve(0)),
     };
     match refuse_own_executable(program.own_executable, path, &file) {
         Ok(()) => (sys::execve(path, &program.argv, &program.envp), Obstacle::Execve(0)),
@@ -244,8 +269,9 @@ fn interpreter_of<'a>(line: &[u8; 256], name: &'a mut [u8; 256]) -> Option<&'a C
     CStr::from_bytes_until_nul(name).ok().filter(|name| !name.is_empty())
 }
 
-/// Goes on as a child, which the joined PID namespace holds; this process waits
-/// for nobody and ends.
+/// Goes on as a sibling, which the joined PID namespace holds; this process waits for
+/// nobody and ends. The sibling is in sight of the container from its first moment: it
+/// has nothing by now that the program would not have.
 pub(crate) fn enter_pid_namespace(child: &Child<'_>) -> Result<(), Errno> {
     match sys::fork(Kinship::Sibling)? {
         None => Ok(()),

@@ -1,8 +1,10 @@
 //! Parent: a further process in a running container.
 //!
 //! The plan is shorter and walked by the same loop. Joining a PID namespace takes
-//! effect for children only, so that init's first process enters everything and goes
-//! on as its own sibling, whose pidfd it sends.
+//! effect for children only: the first process enters everything else, gives up what
+//! the program will not have, and goes on as its own sibling, whose pidfd it sends. So
+//! no process with a privilege or a descriptor of the host's is ever in sight of the
+//! container (CVE-2016-9962).
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -49,20 +51,18 @@ pub struct Joining<'a> {
 /// When the container has ended, or as [`Plan::launch`].
 pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
     let state = joining.state;
-    let gone = || Error::Io {
-        action: format!("join the container of pid {}", state.init.pid),
-        source: Errno::SRCH.into(),
-    };
+    let gone = || Error::Io { action: "join the container".into(), source: Errno::SRCH.into() };
+    let pid = state.program.as_ref().map(|program| program.pid).ok_or_else(gone)?;
     let pidfd = state.program().ok_or_else(gone)?;
-    let container = Join::from_pidfd(pidfd, state.program.pid).map_err(Error::Namespaces)?;
+    let container = Join::from_pidfd(pidfd, pid).map_err(Error::Namespaces)?;
     let kinds = container.kinds_to_join().map_err(Error::Namespaces)?;
-    let plan = plan(joining, kinds, args)?;
+    let plan = plan(joining, pid, kinds, args)?;
     // What was read of the process before this is its own, and not a successor's.
     state.program().ok_or_else(gone)?;
 
     let cgroup = match state.cgroup.is_empty() {
         true => None,
-        false => Some(Cgroup::open(&state.cgroup).and_then(|cgroup| cgroup.entry())),
+        false => Some(Cgroup::open(&state.cgroup_paths()).and_then(|cgroup| cgroup.entry())),
     };
     let inherited = Inherited {
         cgroup: cgroup.transpose().map_err(Error::Cgroup)?,
@@ -74,13 +74,21 @@ pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
         into_cgroup: inherited.cgroup.as_ref().and_then(nsinit_cgroups::Entry::clone_into),
         ..CloneRequest::default()
     };
-    let child = || init::run(&plan, &child_end, &inherited, None);
+    let keep = inherited.keep(&child_end);
+    let child = || init::run(&plan, &child_end, &inherited, &keep, None);
     #[expect(unsafe_code, reason = "the one clone of a join")]
     // SAFETY: `init::run` only makes system calls on prepared data and never returns.
     let first = unsafe { nsinit_namespaces::clone(&request, child) };
     let first = Unwaited(Some(first.map_err(Error::Namespaces)?));
     drop((child_end, inherited));
-    let mut joined = Joined { plan, channel, first, second: Unwaited(None), terminal: None };
+    let mut joined = Joined {
+        plan,
+        channel,
+        first,
+        second: Unwaited(None),
+        has_pid_namespace: kinds.contains(Kinds::PID),
+        terminal: None,
+    };
     joined.prepare()?;
     Ok(joined)
 }
@@ -97,6 +105,7 @@ pub struct Joined {
     /// Who is the program, where there is a PID namespace: then the first has said its
     /// last word, and only has to be reaped.
     second: Unwaited,
+    has_pid_namespace: bool,
     terminal: Option<OwnedFd>,
 }
 
@@ -117,25 +126,24 @@ impl Joined {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             other => other.map_err(Error::io("send a message to init"))?,
         }
-        match self.receive()? {
-            Some(_) => Err(Error::protocol()),
-            // execve closed the channel.
-            None => {
-                let program = self.second.take().or_else(|| self.first.take());
-                let program = program.ok_or_else(Error::protocol)?;
-                Ok(Running::joined(program, self.terminal.take()))
-            }
+        while let Some(message) = self.receive()? {
+            let (Tag::Program, Some(pidfd)) = message else { return Err(Error::protocol()) };
+            let pid = process::pid_of(&pidfd).ok_or_else(Error::protocol)?;
+            self.second = Unwaited(Some(Process::from_pidfd(pidfd, pid)));
         }
+        // execve closed the channel, or whoever held it died.
+        let program = match self.has_pid_namespace {
+            true => self.second.take(),
+            false => self.first.take(),
+        };
+        let ended = Error::Init { status: None, out_of_memory: false };
+        Ok(Running::joined(program.ok_or(ended)?, self.terminal.take()))
     }
 
     /// Everything up to Ready.
     fn prepare(&mut self) -> Result<()> {
         loop {
             match self.receive()? {
-                Some((Tag::Program, Some(pidfd))) => {
-                    let pid = process::pid_of(&pidfd).ok_or_else(Error::protocol)?;
-                    self.second = Unwaited(Some(Process::from_pidfd(pidfd, pid)));
-                }
                 Some((Tag::Console, Some(master))) => self.terminal = Some(master),
                 Some((Tag::Ready, None)) => return Ok(()),
                 Some(_) => return Err(Error::protocol()),
@@ -176,30 +184,24 @@ impl Drop for Unwaited {
     }
 }
 
-fn plan(joining: &Joining<'_>, kinds: Kinds, args: &[OsString]) -> Result<Plan> {
+fn plan(joining: &Joining<'_>, pid: i32, kinds: Kinds, args: &[OsString]) -> Result<Plan> {
     let Joining { state, host, environment } = *joining;
     let container = &state.container;
     let user_namespace = kinds.contains(Kinds::USER);
     let terminal = container.tty.unwrap_or(host.terminal);
-    let identity = Identity::resolve(container, host, user_namespace, |path| {
-        account_file(state.program.pid, path)
-    })?;
-    let groups = if groups_are_denied(state.program.pid) { Groups::Denied } else { Groups::Set };
+    let identity =
+        Identity::resolve(container, host, user_namespace, |path| account_file(pid, path))?;
+    let groups = if groups_are_denied(pid) { Groups::Denied } else { Groups::Set };
 
     let die = || Step::ParentDeathSignal(Some(Signal::KILL));
     let mut steps = vec![die(), Step::EnterCgroup, Step::OpenProcfs];
-    // Written from outside, to the host's /proc: a fork keeps what they ask for, and
-    // inside the process is closed to everybody, itself included.
+    // Written from outside, to the host's /proc: a fork keeps what they ask for.
     steps.extend(lower::own_proc_files(container, host, user_namespace)?);
     steps.extend([Step::NotDumpable, Step::JoinContainer(kinds)]);
-    if kinds.contains(Kinds::PID) {
-        steps.extend([Step::EnterPidNamespace, die()]);
-    }
     if user_namespace {
         steps.push(Step::BecomeRoot { setgroups: groups == Groups::Set });
         steps.push(die());
     }
-    steps.push(Step::NewSession);
     if terminal {
         steps.extend([Step::OpenTerminal, Step::SendConsole]);
     }
@@ -207,8 +209,13 @@ fn plan(joining: &Joining<'_>, kinds: Kinds, args: &[OsString]) -> Result<Plan> 
     let mut last_steps = vec![Step::Await(Tag::Start)];
     last_steps.extend(lower::confine(container, host)?);
     last_steps.extend(lower::become_user(container, &identity, groups));
-    last_steps.push(die());
     last_steps.extend(lower::hand_over(container)?);
+    // Last: who can trace processes in the container finds nothing but what it has.
+    last_steps.push(Step::NotDumpable);
+    if kinds.contains(Kinds::PID) {
+        last_steps.push(Step::EnterPidNamespace);
+    }
+    last_steps.extend([die(), Step::NewSession]);
     if terminal {
         last_steps.push(Step::ControllingTerminal);
     }

@@ -68,14 +68,25 @@ impl Drop for KillOnDrop {
     }
 }
 
-/// Makes the cgroup, in place of an empty one: a launcher that was killed before it
-/// could record what it made has left it.
-fn create_cgroup(plan: &CgroupPlan) -> std::result::Result<Cgroup, nsinit_cgroups::Error> {
+/// Whether an empty cgroup of the plan's path is known to be a remnant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remnant {
+    Unknown,
+    /// A launcher that was killed before it could record what it made has left it.
+    Known,
+}
+
+fn create_cgroup(
+    plan: &CgroupPlan,
+    remnant: Remnant,
+) -> std::result::Result<Cgroup, nsinit_cgroups::Error> {
     /// One directory may be left in each hierarchy.
     const LEFT: usize = 16;
     for _ in 0..LEFT {
         match Cgroup::create(&plan.path, &plan.limits) {
-            Err(nsinit_cgroups::Error::Exists { path, processes: 0 }) => {
+            Err(nsinit_cgroups::Error::Exists { path, processes: 0 })
+                if remnant == Remnant::Known =>
+            {
                 Cgroup::open(&[path])?.remove()?;
             }
             answer => return answer,
@@ -104,9 +115,13 @@ impl Plan {
     ///
     /// As [`Plan::launch`].
     pub fn create(&self, stdio: &Stdio) -> Result<Created<'_>> {
+        self.create_over(stdio, Remnant::Unknown)
+    }
+
+    pub(crate) fn create_over(&self, stdio: &Stdio, remnant: Remnant) -> Result<Created<'_>> {
         let mut outside = Outside::default();
         if let Some(cgroup) = self.cgroup.as_ref().filter(|cgroup| cgroup.scope.is_none()) {
-            outside.cgroup = Some(create_cgroup(cgroup).map_err(Error::Cgroup)?);
+            outside.cgroup = Some(create_cgroup(cgroup, remnant).map_err(Error::Cgroup)?);
         }
         let (pipes, child_stdio) = stdio.open().map_err(Error::io("make pipes"))?;
         let inherited = self.inherit(&outside, child_stdio)?;
@@ -119,7 +134,8 @@ impl Plan {
             into_cgroup: inherited.cgroup.as_ref().and_then(nsinit_cgroups::Entry::clone_into),
             ..CloneRequest::default()
         };
-        let child = || init::run(self, &child_end, &inherited, ring.as_ref());
+        let keep = inherited.keep(&child_end);
+        let child = || init::run(self, &child_end, &inherited, &keep, ring.as_ref());
         #[expect(unsafe_code, reason = "the one clone of a launch")]
         // SAFETY: `init::run` only makes system calls on prepared data and never returns.
         let init = unsafe { nsinit_namespaces::clone(&request, child) };

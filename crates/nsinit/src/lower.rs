@@ -1,6 +1,7 @@
 //! Parent: container.json and facts about the host become a plan. Changes nothing.
 
 mod filesystem;
+mod guard;
 pub(crate) mod process;
 mod resources;
 
@@ -31,6 +32,8 @@ pub struct Source<'a> {
     /// The container's directory: `container.json` and `pid` in it are covered where
     /// they lie below the root filesystem, and its path names the cgroup by default.
     pub directory: &'a Path,
+    /// Where the state is kept, which the container must not reach either.
+    pub run_directory: Option<&'a Path>,
     /// `KEY=value` on top of the configuration's environment.
     pub environment: &'a [String],
 }
@@ -50,7 +53,10 @@ impl Plan {
         args: impl IntoIterator<Item = impl Into<OsString>>,
     ) -> Result<Plan> {
         let directory = rootfs.path().unwrap_or(Path::new("/"));
-        Plan::from_source(&Source { container, host, rootfs, directory, environment: &[] }, args)
+        Plan::from_source(
+            &Source { container, host, rootfs, directory, run_directory: None, environment: &[] },
+            args,
+        )
     }
 
     /// As [`Plan::new`], with the container's directory apart from its root filesystem.
@@ -68,6 +74,7 @@ impl Plan {
         let container = source.container;
         let terminal = container.tty.unwrap_or(source.host.terminal);
         let identity = process::Identity::of(source, &namespaces)?;
+        guard::own_files(source, identity.may_mount())?;
 
         let mut steps = arrive(&namespaces);
         let (interfaces, network) = resources::network(source, &namespaces)?;

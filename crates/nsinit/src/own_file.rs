@@ -25,14 +25,12 @@ pub(crate) struct OwnFile {
 impl OwnFile {
     /// Makes an empty `pid` file, in place of one that an earlier launcher left.
     ///
-    /// Never writes through a link: what is at the name is replaced.
+    /// Never writes through a link, and replaces nothing that is not of its kind.
     pub(crate) fn pid(path: &Path) -> io::Result<OwnFile> {
         match fs::symlink_metadata(path) {
-            Ok(metadata) if metadata.is_dir() => {
-                return Err(io::Error::from(io::ErrorKind::IsADirectory));
-            }
-            Ok(_) => fs::remove_file(path)?,
             Err(_) => {}
+            Ok(_) if is_pid_file(path) => fs::remove_file(path)?,
+            Ok(_) => return Err(io::Error::other("is not a pid file of nsinit: move it away")),
         }
         Ok(OwnFile { path: path.to_owned(), file: create(path)?, only_while_empty: false })
     }
@@ -77,11 +75,17 @@ pub(crate) fn remove_placeholder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a `pid` file that an earlier launcher left, if it still says that pid.
-pub(crate) fn remove_pid(path: &Path, pid: i32) -> io::Result<()> {
-    match read(path) {
-        Some(named) if named == pid => fs::remove_file(path),
-        _ => Ok(()),
+/// Removes a `pid` file that an earlier launcher left.
+pub(crate) fn remove_pid(path: &Path) -> io::Result<()> {
+    if is_pid_file(path) { fs::remove_file(path) } else { Ok(()) }
+}
+
+/// A file that is empty or holds a number, or a link, which nobody reads.
+fn is_pid_file(path: &Path) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => true,
+        Ok(metadata) => metadata.is_file() && (metadata.len() == 0 || read(path).is_some()),
+        Err(_) => false,
     }
 }
 

@@ -142,7 +142,7 @@ fn candidates(name: &OsStr, path: &str) -> Result<Vec<CString>, NulError> {
 /// What stood between init and the program; travels in a message's `detail`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Obstacle {
-    /// Resetting signals failed.
+    /// Closing descriptors at the start, or resetting signals at the end failed.
     Leaving,
     /// No candidate exists.
     NotFound,

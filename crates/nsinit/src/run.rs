@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use nsinit_config::Container;
+use nsinit_network::Interface;
 use rustix::process::Signal;
 
 use crate::directory::{CONFIG_FILE, Directory, Origin, Place};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::join::{self, Joining};
-use crate::launch::Running;
+use crate::launch::{Remnant, Running};
 use crate::log::Log;
 use crate::own_file::{self, OwnFile};
 use crate::plan::Plan;
 use crate::process::ProcessId;
-use crate::state::{Entry, RunDirectory, State};
+use crate::state::{CgroupDirectory, Entry, RunDirectory, State};
 use crate::stdio::Stdio;
 use crate::terminal::{RelayEnds, Signals, Terminal, relay};
 
@@ -28,13 +29,20 @@ pub(crate) struct Session {
     entry: Entry,
     uid: u32,
     pid_file: PathBuf,
+    /// The path of a cgroup that a killed launcher may have left.
+    remnant: Option<String>,
 }
 
 impl Session {
     pub(crate) fn open(place: &Place) -> Result<Session> {
         let uid = rustix::process::geteuid().as_raw();
         let entry = RunDirectory::open(uid)?.lock(place.id)?;
-        Ok(Session { entry, uid, pid_file: place.path.join("pid") })
+        Ok(Session { entry, uid, pid_file: place.path.join("pid"), remnant: None })
+    }
+
+    /// Holds what is recorded: no container may reach it.
+    pub(crate) fn directory(&self) -> &Path {
+        self.entry.path()
     }
 
     /// The container, if it lives; else what is left of one is removed.
@@ -42,13 +50,14 @@ impl Session {
     /// # Errors
     ///
     /// When one lives that is somebody else's.
-    pub(crate) fn running(&self) -> Result<Option<State>> {
+    pub(crate) fn running(&mut self) -> Result<Option<State>> {
         if let Some(state) = self.entry.read()? {
             if state.init().is_some() {
                 return Ok(Some(state));
             }
             state.clean_up()?;
             self.entry.clear()?;
+            self.remnant = state.cgroup_path;
         }
         refuse_foreign(&self.pid_file, self.uid)?;
         Ok(None)
@@ -61,12 +70,15 @@ impl Session {
         environment: &[String],
         args: &[OsString],
     ) -> Result<u8> {
-        let signals = Signals::block().map_err(Error::io("block signals"))?;
         let host = Host::probe()?;
         let mut joined = join::join(&Joining { state, host: &host, environment }, args)?;
         let users = (std::io::stdin(), std::io::stdout());
+        // Before the program can ask for the terminal's size.
         let terminal = connect(&users, joined.take_terminal())?;
         let mut running = joined.start()?;
+        // Until here a signal ends this command, and what it has started with it: somebody
+        // in the container may hold the program up, but not who joins.
+        let signals = Signals::block().map_err(Error::io("block signals"))?;
         // From here on the container's end is the kernel's to tell.
         drop(self);
         let killed_by = stay(&running, terminal, &signals, SignalTarget::Program)?;
@@ -85,57 +97,62 @@ impl Session {
         // Dropped last: a signal that comes while this cleans up takes effect then.
         let signals = Signals::block().map_err(Error::io("block signals"))?;
         let is_init = sealed.init.unwrap_or(false);
-        let mut files = Files::create(directory)?;
         let users = (std::io::stdin(), std::io::stdout());
-        let launched = self.launch(sealed, plan, &mut files, &users, log);
-        let (mut running, terminal, init) = match launched {
+        let launched = match self.launch(directory, sealed, plan, &users, log) {
             Ok(launched) => launched,
             Err(error) => {
                 self.entry.clear()?;
                 return Err(error);
             }
         };
+        let Launched { mut running, terminal, init, files } = launched;
         // Others may join while the program runs.
-        let entry = self.entry.unlock();
+        let entry = self.entry.unlock()?;
         let target = if is_init { SignalTarget::Init } else { SignalTarget::Program };
-        let killed_by = stay(&running, terminal, &signals, target)?;
+        let stayed = stay(&running, terminal, &signals, target);
         // Nobody starts the next container before this one's remains are removed; but
         // somebody may have found it dead, removed them, and started one already.
+        let own = |entry: &Entry| -> Result<bool> {
+            Ok(entry.read()?.is_some_and(|state| state.init.as_ref() == Some(&init)))
+        };
         let entry = entry.lock()?;
-        if entry.read()?.is_some_and(|state| state.init == init) {
-            let status = running.wait()?;
-            drop(files);
-            entry.clear()?;
-            return Ok(code(status, killed_by));
+        let own = entry.as_ref().map(own).transpose()?.unwrap_or(false);
+        if !own {
+            running.disown();
         }
-        running.disown();
-        Ok(code(running.wait()?, killed_by))
+        let status = running.wait()?;
+        drop(files);
+        if let Some(entry) = entry.filter(|_| own) {
+            entry.clear()?;
+        }
+        Ok(code(status, stayed?))
     }
 
     fn launch<'a>(
         &self,
+        directory: &Directory,
         sealed: Container,
         plan: &Plan,
-        files: &mut Files,
         users: &'a Users,
         log: &Log,
-    ) -> Result<(Running, Option<Terminal<'a>>, ProcessId)> {
-        let mut created = plan.create(&Stdio::inherit())?;
+    ) -> Result<Launched<'a>> {
+        // Recorded before anything is made that a killed launcher would leave.
+        let mut state = intent(directory, sealed, plan);
+        self.entry.write(&state)?;
+        let mut files = Files::create(&state)?;
+        let remnant = match state.cgroup_path.is_some() && state.cgroup_path == self.remnant {
+            true => Remnant::Known,
+            false => Remnant::Unknown,
+        };
+        let mut created = plan.create_over(&Stdio::inherit(), remnant)?;
         let init = ProcessId::of_child(created.pid())?;
         log.event(&format!("created, init is pid {}", init.pid));
-        let mut state = State {
-            program: init.clone(),
-            init: init.clone(),
-            container: sealed,
-            cgroup: created.cgroup().map_or_else(Vec::new, nsinit_cgroups::Cgroup::paths),
-            cgroup_parents: created
-                .cgroup()
-                .map_or_else(Vec::new, nsinit_cgroups::Cgroup::made_parents),
-            links: created.host_links(),
-            bridges: created.own_bridges(),
-            pid_file: files.pid.as_ref().map(|file| file.path().to_owned()),
-            placeholder: files.placeholder.as_ref().map(|file| file.path().to_owned()),
-        };
+        if let Some(cgroup) = created.cgroup() {
+            state.cgroup = cgroup.paths().into_iter().filter_map(CgroupDirectory::of).collect();
+            state.cgroup_parents = cgroup.made_parents();
+        }
+        state.links = created.host_links();
+        (state.init, state.program) = (Some(init.clone()), Some(init.clone()));
         self.entry.write(&state)?;
         if let Some(file) = &mut files.pid {
             file.write(init.pid).map_err(Error::path("write", file.path()))?;
@@ -144,10 +161,39 @@ impl Session {
         let terminal = connect(users, created.take_terminal())?;
         let running = created.start()?;
         if let Some(program) = running.program() {
-            state.program = ProcessId::of_child(program)?;
+            state.program = Some(ProcessId::of_child(program)?);
             self.entry.write(&state)?;
         }
-        Ok((running, terminal, init))
+        Ok(Launched { running, terminal, init, files })
+    }
+}
+
+/// A container whose program runs, and what the launcher holds for it.
+struct Launched<'a> {
+    running: Running,
+    terminal: Option<Terminal<'a>>,
+    init: ProcessId,
+    files: Files,
+}
+
+/// What a launch is going to make.
+fn intent(directory: &Directory, sealed: Container, plan: &Plan) -> State {
+    let file = |name: &str| directory.path.join(name);
+    let made_bridge = |interface: &Interface| match interface {
+        Interface::Veth(veth) if veth.create_bridge => Some(veth.bridge.clone()),
+        _ => None,
+    };
+    State {
+        init: None,
+        program: None,
+        container: sealed,
+        cgroup_path: plan.cgroup.as_ref().map(|cgroup| cgroup.path.clone()),
+        cgroup: Vec::new(),
+        cgroup_parents: Vec::new(),
+        links: Vec::new(),
+        bridges: plan.interfaces.iter().filter_map(made_bridge).collect(),
+        pid_file: directory.is_container().then(|| file("pid")),
+        placeholder: matches!(directory.origin, Origin::RootFilesystem).then(|| file(CONFIG_FILE)),
     }
 }
 
@@ -155,29 +201,23 @@ impl Session {
 #[derive(Debug, Default)]
 struct Files {
     pid: Option<OwnFile>,
-    placeholder: Option<OwnFile>,
+    /// Only kept: it takes a name.
+    _placeholder: Option<OwnFile>,
 }
 
 impl Files {
-    fn create(directory: &Directory) -> Result<Files> {
-        if !directory.is_container() {
-            return Ok(Files::default());
-        }
-        let make = |name: &str, how: fn(&Path) -> std::io::Result<OwnFile>| {
-            let path = directory.path.join(name);
-            match how(&path) {
+    fn create(state: &State) -> Result<Files> {
+        let make = |path: &Option<PathBuf>, how: fn(&Path) -> std::io::Result<OwnFile>| {
+            let Some(path) = path else { return Ok(None) };
+            match how(path) {
                 // Where the caller cannot write, the container cannot either, and its state
                 // tells all that `pid` would.
                 Err(error) if is_not_writable(&error) => Ok(None),
-                other => other.map(Some).map_err(Error::path("create", &path)),
+                other => other.map(Some).map_err(Error::path("create", path)),
             }
         };
-        let pid = make("pid", OwnFile::pid)?;
-        let placeholder = match directory.origin {
-            Origin::RootFilesystem => make(CONFIG_FILE, OwnFile::placeholder)?,
-            _ => None,
-        };
-        Ok(Files { pid, placeholder })
+        let pid = make(&state.pid_file, OwnFile::pid)?;
+        Ok(Files { pid, _placeholder: make(&state.placeholder, OwnFile::placeholder)? })
     }
 }
 

@@ -14,10 +14,12 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nsinit_cgroups::Cgroup;
 use nsinit_config::Container;
 use nsinit_security::User;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
@@ -26,28 +28,56 @@ use crate::own_file;
 use crate::process::ProcessId;
 use crate::program::FileId;
 
-/// A running container, as it was sealed at its start.
+/// A container, as it was sealed at its start.
+///
+/// Recorded before anything is made outside of the entry, so that whatever a killed
+/// launcher leaves is found and removed; and again when init is there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// Init: the container lives as long as it does.
-    pub init: ProcessId,
+    /// Init: the container lives as long as it does. None while there is none yet.
+    pub init: Option<ProcessId>,
     /// The program. Joining goes by it: init may be closed to everybody.
-    pub program: ProcessId,
+    pub program: Option<ProcessId>,
     /// The configuration that it was started with.
     pub container: Container,
+    /// The path of the cgroup that is made for it.
+    pub cgroup_path: Option<String>,
     /// The directories of its cgroup.
-    pub cgroup: Vec<PathBuf>,
+    pub cgroup: Vec<CgroupDirectory>,
     /// Directories above it that were made for it, and go with their last child.
     pub cgroup_parents: Vec<PathBuf>,
     /// The host ends of its interfaces.
     pub links: Vec<String>,
-    /// Bridges that were made for it, and go with their last port.
+    /// Bridges that are made for it, and go with their last port.
     pub bridges: Vec<String>,
-    /// The `pid` file, if one was written.
+    /// The `pid` file, if one is written.
     pub pid_file: Option<PathBuf>,
     /// The empty `container.json`, if the directory had none.
     pub placeholder: Option<PathBuf>,
+}
+
+/// A directory of a cgroup, told apart from another's with the same path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CgroupDirectory {
+    /// Its path.
+    pub path: PathBuf,
+    /// The device of its hierarchy.
+    pub device: u64,
+    /// Its inode, which no later directory has.
+    pub inode: u64,
+}
+
+impl CgroupDirectory {
+    pub(crate) fn of(path: PathBuf) -> Option<CgroupDirectory> {
+        let metadata = fs::symlink_metadata(&path).ok()?;
+        Some(CgroupDirectory { path, device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    fn is_still_there(&self) -> bool {
+        CgroupDirectory::of(self.path.clone()).as_ref() == Some(self)
+    }
 }
 
 /// The directory of all entries of this user: `/run/nsinit`, or below
@@ -98,12 +128,8 @@ impl RunDirectory {
             };
             lock(&directory, &path)?;
             // Only a lock on the entry that still has the name counts.
-            let locked = directory.metadata().map_err(Error::path("examine", &path))?;
-            match fs::symlink_metadata(&path) {
-                Ok(named) if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) => {
-                    return Ok(Entry { path, directory });
-                }
-                _ => {}
+            if has_name(&directory, &path) {
+                return Ok(Entry { path, directory });
             }
         }
     }
@@ -117,7 +143,12 @@ fn run_directory(uid: u32) -> Result<PathBuf> {
         return Ok(PathBuf::from("/run/nsinit"));
     }
     if let Some(directory) = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()) {
-        return Ok(Path::new(&directory).join("nsinit"));
+        let directory = Path::new(&directory);
+        if !directory.is_absolute() {
+            let wrong = io::Error::other("XDG_RUNTIME_DIR must be an absolute path");
+            return Err(Error::path("use", directory)(wrong));
+        }
+        return Ok(directory.join("nsinit"));
     }
     let run = PathBuf::from(format!("/run/user/{uid}"));
     if fs::symlink_metadata(&run).is_ok_and(|m| m.is_dir() && m.uid() == uid) {
@@ -148,21 +179,36 @@ pub struct Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         // Refused while something is recorded. Who waits for the lock finds the entry gone
-        // and makes a new one.
-        let _ = fs::remove_dir(&self.path);
+        // and makes a new one, which must not be removed in turn.
+        if has_name(&self.directory, &self.path) {
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 }
 
 /// An entry that others may lock, kept by the launcher of its container.
 #[derive(Debug)]
-pub(crate) struct Unlocked(Entry);
+pub(crate) struct Unlocked {
+    path: PathBuf,
+    directory: File,
+}
 
 impl Unlocked {
-    /// Waits for whoever joins right now, and locks the entry again.
-    pub(crate) fn lock(self) -> Result<Entry> {
-        lock(&self.0.directory, &self.0.path)?;
-        Ok(self.0)
+    /// Waits for whoever joins right now, and locks the entry again; None when somebody
+    /// has removed it meanwhile, who found the container dead.
+    pub(crate) fn lock(self) -> Result<Option<Entry>> {
+        lock(&self.directory, &self.path)?;
+        let Unlocked { path, directory } = self;
+        Ok(has_name(&directory, &path).then_some(Entry { path, directory }))
     }
+}
+
+/// Whether a directory that is open is still the one of that name.
+fn has_name(directory: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (directory.metadata(), fs::symlink_metadata(path)) else {
+        return false;
+    };
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
 fn lock(directory: &File, path: &Path) -> Result<()> {
@@ -171,6 +217,10 @@ fn lock(directory: &File, path: &Path) -> Result<()> {
 }
 
 impl Entry {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn file(&self) -> PathBuf {
         self.path.join("state.json")
     }
@@ -187,6 +237,10 @@ impl Entry {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(Error::path("read", &path))?,
         };
+        if text.is_empty() {
+            // The machine went down while it was written: nothing of it is left.
+            return Ok(None);
+        }
         let state = serde_json::from_str(&text)
             .map_err(|error| Error::path("understand", &path)(error.into()))?;
         Ok(Some(state))
@@ -214,10 +268,12 @@ impl Entry {
     }
 
     /// Lets others lock it.
-    pub(crate) fn unlock(self) -> Unlocked {
-        // Fails only for a descriptor that is none.
-        let _ = rustix::fs::flock(&self.directory, FlockOperation::Unlock);
-        Unlocked(self)
+    pub(crate) fn unlock(self) -> Result<Unlocked> {
+        let directory = self.directory.try_clone().map_err(Error::path("keep", &self.path))?;
+        // The copy shares the lock. Something is recorded: dropping removes nothing.
+        rustix::fs::flock(&directory, FlockOperation::Unlock)
+            .map_err(|errno| Error::path("unlock", &self.path)(errno.into()))?;
+        Ok(Unlocked { path: self.path.clone(), directory })
     }
 
     /// Forgets the container.
@@ -240,13 +296,28 @@ impl State {
     /// A pidfd of the recorded init, if that very process lives.
     #[must_use]
     pub fn init(&self) -> Option<OwnedFd> {
-        self.init.open()
+        self.init.as_ref()?.open()
     }
 
     /// A pidfd of the recorded program, if that very process lives.
     #[must_use]
     pub fn program(&self) -> Option<OwnedFd> {
-        self.program.open()
+        self.program.as_ref()?.open()
+    }
+
+    /// Whether init ends within that time.
+    pub(crate) fn ends_within(&self, time: Duration) -> bool {
+        let Some(init) = self.init() else { return true };
+        let mut fds = [PollFd::new(&init, PollFlags::IN)];
+        let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
+        matches!(rustix::event::poll(&mut fds, Some(&time)), Ok(1))
+    }
+
+    /// The directories of its cgroup that are still its own.
+    #[must_use]
+    pub fn cgroup_paths(&self) -> Vec<PathBuf> {
+        let own = self.cgroup.iter().filter(|directory| directory.is_still_there());
+        own.map(|directory| directory.path.clone()).collect()
     }
 
     /// Removes what a container that ended without its launcher left behind.
@@ -256,7 +327,7 @@ impl State {
     /// When the cgroup cannot be removed.
     pub fn clean_up(&self) -> Result<()> {
         if let Some(path) = &self.pid_file {
-            own_file::remove_pid(path, self.init.pid).map_err(Error::path("remove", path))?;
+            own_file::remove_pid(path).map_err(Error::path("remove", path))?;
         }
         if let Some(path) = &self.placeholder {
             own_file::remove_placeholder(path).map_err(Error::path("remove", path))?;
@@ -267,10 +338,11 @@ impl State {
         for bridge in &self.bridges {
             nsinit_network::remove_bridge(bridge).map_err(Error::Network)?;
         }
-        if self.cgroup.is_empty() {
+        let paths = self.cgroup_paths();
+        if paths.is_empty() {
             return Ok(());
         }
-        match Cgroup::open_with_parents(&self.cgroup, &self.cgroup_parents) {
+        match Cgroup::open_with_parents(&paths, &self.cgroup_parents) {
             Ok(cgroup) => {
                 cgroup.kill().map_err(Error::Cgroup)?;
                 cgroup.remove().map_err(Error::Cgroup)

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use libc::{c_char, c_int, c_void};
 use nsinit_namespaces::Kinship;
-use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -176,19 +176,19 @@ pub(crate) fn reap() -> Option<Ended> {
     Some(Ended { pid, code })
 }
 
-/// Closes every descriptor but standard input, output, error and `keep`
-/// (close_range(2)).
-///
-/// Descriptors that are only close-on-exec could still be named by the working
-/// directory, by the program's path or by an interpreter (`/proc/self/fd/7`,
-/// CVE-2024-21626).
-pub(crate) fn close_all_but(keep: BorrowedFd<'_>) -> Result<(), Errno> {
-    // Not negative: it is open.
-    let keep = keep.as_raw_fd() as u32;
-    if keep > 3 {
-        close_range(3, keep - 1)?;
+/// Closes every descriptor but standard input, output, error and those in `keep`, which
+/// is sorted (close_range(2)).
+pub(crate) fn close_all_but(keep: &[RawFd]) -> Result<(), Errno> {
+    let mut first = 3;
+    for fd in keep {
+        // Not negative: it is open.
+        let fd = *fd as u32;
+        if fd > first {
+            close_range(first, fd - 1)?;
+        }
+        first = first.max(fd + 1);
     }
-    close_range(keep + 1, u32::MAX)
+    close_range(first, u32::MAX)
 }
 
 /// Closes every descriptor.

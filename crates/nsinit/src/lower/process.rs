@@ -7,7 +7,9 @@ use std::path::Path;
 
 use nsinit_config::{Container, Seccomp};
 use nsinit_namespaces::{IdMaps, Kinds};
-use nsinit_security::{Capabilities, CapabilitySet, Groups, Label, Resource, Rlimit, User};
+use nsinit_security::{
+    Capabilities, Capability, CapabilitySet, Groups, Label, Resource, Rlimit, User,
+};
 
 use super::{Namespaces, Source, filesystem, refuse, refused};
 use crate::error::{Error, Result};
@@ -30,6 +32,11 @@ impl Identity {
             Identity::resolve(source.container, source.host, namespaces.is_user(), read)?;
         check_mapped(&identity.user, namespaces.id_maps.as_ref())?;
         Ok(identity)
+    }
+
+    /// Whether the program could uncover what is covered.
+    pub(super) fn may_mount(&self) -> bool {
+        self.capabilities.bounding.contains(Capability::SysAdmin)
     }
 
     /// By account files that `read` finds.
