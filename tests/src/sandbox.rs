@@ -239,13 +239,14 @@ impl Sandbox {
         if own { self.base.join("run/nsinit") } else { PathBuf::from("/run/nsinit") }
     }
 
-    /// `$NAME`, `$LINK` and `$HOST` replaced.
+    /// `$NAME`, `$LINK`, `$HOST` and `$ROOT` replaced.
     #[must_use]
     pub fn fill(&self, text: &str) -> String {
         let host = self.host();
         text.replace("$NAME", &self.name)
             .replace("$LINK", &self.link)
             .replace("$HOST", &host.to_string_lossy())
+            .replace("$ROOT", &self.root().to_string_lossy())
     }
 
     /// `nsinit exec --quiet WORDS`, to its end.
