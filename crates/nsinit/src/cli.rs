@@ -33,7 +33,7 @@ const VERSION: &str = match (cfg!(feature = "selinux"), cfg!(feature = "systemd"
 #[derive(Debug, Parser)]
 #[command(name = "nsinit", version = VERSION, after_help = "Example:\n  nsinit exec sh")]
 pub struct CommandLine {
-    /// The container's directory, with container.json and pid
+    /// The container's directory
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
     root: PathBuf,
     /// Where to log what the launcher does: none, stderr, or a file
@@ -54,7 +54,11 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  nsinit exec sh\n  nsinit exec --user www --env LANG=C id")]
+#[command(
+    after_help = "Exit code: the program's; 128+n after signal n; 125 no container, 126 not \
+                        executable, 127 not found, 2 usage\n\nExamples:\n  nsinit exec sh\n  \
+                        nsinit exec --user www --env LANG=C id"
+)]
 struct Exec {
     /// Do not say which container is used when there is no container.json
     #[arg(long)]
@@ -74,13 +78,14 @@ struct Shape {
     /// Run in this directory of the container
     #[arg(long, value_name = "DIR", value_parser = absolute)]
     cwd: Option<PathBuf>,
-    /// Give the program a terminal of its own
+    /// Give the program a terminal of its own (default: when standard input and output are
+    /// terminals)
     #[arg(long)]
     tty: bool,
     /// Bind a file or directory of the host: SRC[:DST][:rw], read-only by default
     #[arg(long, value_name = "SRC[:DST][:rw]", value_parser = parse_bind)]
     bind: Vec<Mount>,
-    /// The network: host, or none
+    /// The network: the host's, or none but the loopback
     #[arg(long, value_parser = ["host", "none"])]
     network: Option<String>,
     /// The program and its arguments; without them "args" of the configuration

@@ -219,8 +219,11 @@ impl fmt::Display for Error {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Reason::NotFound { searched: Some(searched) } if searched.is_empty() => {
+                f.write_str("executable file not found in $PATH, which the environment has not")
+            }
             Reason::NotFound { searched: Some(searched) } => {
-                write!(f, "executable file not found in $PATH ({searched})")
+                write!(f, "executable file not found in $PATH of the container ({searched})")
             }
             Reason::NotFound { searched: None } => f.write_str("no such file or directory"),
             Reason::MissingInterpreter => f.write_str(
