@@ -20,6 +20,10 @@ use crate::sys::{self, CArray};
 
 const SEALS: SealFlags = SealFlags::WRITE.union(SealFlags::GROW).union(SealFlags::SHRINK);
 
+/// The variables that this command reads. Nothing else of the caller's environment goes
+/// into a process that others may come to see: there are secrets in it.
+const KEPT: [&str; 4] = ["TERM", "COLORTERM", "XDG_RUNTIME_DIR", "SUDO_UID"];
+
 /// Re-executes this very command line from a copy that cannot be written, unless it
 /// already runs from one.
 ///
@@ -47,10 +51,11 @@ pub fn reexecute_sealed() -> Result<()> {
             Ok(CArray::new(strings.collect::<std::result::Result<_, _>>()?))
         };
         let argv = strings(std::env::args_os().collect())?;
-        let environment = std::env::vars_os().map(|(mut key, value)| {
-            key.push("=");
-            key.push(value);
-            key
+        let environment = KEPT.iter().filter_map(|key| {
+            let mut entry = std::ffi::OsString::from(key);
+            entry.push("=");
+            entry.push(std::env::var_os(key)?);
+            Some(entry)
         });
         Err(sys::execveat(copy.as_fd(), &argv, &strings(environment.collect())?).into())
     };

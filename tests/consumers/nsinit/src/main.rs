@@ -1,6 +1,5 @@
 //! A container from a program: its plan, its launch, its output, and two of its errors.
 
-use std::error::Error as _;
 use std::path::Path;
 
 use nsinit::{Container, Error, Host, Plan, Reason, Rootfs, Stdio};
