@@ -36,6 +36,7 @@ pub(crate) fn run(arguments: &[String]) -> Result {
         return in_own_mount_namespace(&binary, arguments);
     };
     leave_unified_hierarchy();
+    mount_run_directory();
     let stage = Stage::new(Path::new(&binary))?;
     let table = measure(&stage, options.rounds)?;
     print(&table, options.rounds);
@@ -74,6 +75,15 @@ fn in_own_mount_namespace(binary: &Path, arguments: &[String]) -> Result {
     command.arg("--mount").arg("--").arg(program).arg("bench").args(arguments).env(INSIDE, binary);
     let status = command.status().map_err(|error| format!("unshare (of util-linux): {error}"))?;
     if status.success() { Ok(()) } else { Err("not measured".to_owned()) }
+}
+
+/// Where runtimes keep their state, for all of them: a tmpfs, as on a host that was
+/// booted by an init system. (Whoever measures on a disk measures its journal.)
+fn mount_run_directory() {
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/run"]).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        println!("bench: /run stays as it is: state is kept where the host has it");
+    }
 }
 
 fn leave_unified_hierarchy() {

@@ -136,9 +136,10 @@ impl Session {
         users: &'a Users,
         log: &Log,
     ) -> Result<Launched<'a>> {
-        // Recorded before anything is made that a killed launcher would leave.
         let mut state = intent(directory, sealed, plan);
-        self.entry.write(&state)?;
+        if state.may_leave_remains() {
+            self.entry.write(&state)?;
+        }
         let mut files = Files::create(&state)?;
         let remnant = match state.cgroup_path.is_some() && state.cgroup_path == self.remnant {
             true => Remnant::Known,

@@ -305,6 +305,12 @@ impl State {
         self.program.as_ref()?.open()
     }
 
+    /// Whether a launcher that is killed before there is an init leaves something that
+    /// would be in the way: a `pid` file would not.
+    pub(crate) fn may_leave_remains(&self) -> bool {
+        self.cgroup_path.is_some() || !self.bridges.is_empty() || self.placeholder.is_some()
+    }
+
     /// Whether init ends within that time.
     pub(crate) fn ends_within(&self, time: Duration) -> bool {
         let Some(init) = self.init() else { return true };

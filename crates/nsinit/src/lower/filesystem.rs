@@ -78,7 +78,8 @@ fn lower_mount(source: &Source<'_>, index: usize, mount: &nsinit_config::Mount) 
     let content = || mount.content.clone().unwrap_or_default();
     let mut lowered = match mount.kind {
         MountKind::Bind => Mount::bind(path(&mount.source), at),
-        MountKind::Tmpfs => Mount::tmpfs(at),
+        // As mount(8) makes one: anybody may write, and delete only what is theirs.
+        MountKind::Tmpfs => Mount::tmpfs(at).options(["mode=1777"]),
         MountKind::Proc => Mount::proc().at(at),
         MountKind::Sysfs => Mount::sysfs().at(at),
         MountKind::Devpts => Mount::devpts().at(at),
