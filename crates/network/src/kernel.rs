@@ -60,7 +60,7 @@ impl Kernel {
         }
         let inner = inner.setns_by_fd(pair.namespace.as_raw_fd()).build();
         let message = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth)
-            .name(pair.host_name)
+            .name(pair.host_name.to_owned())
             .address(pair.host_mac.octets().to_vec())
             .mtu(pair.mtu)
             .controller(pair.bridge)
