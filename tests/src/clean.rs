@@ -31,6 +31,19 @@ impl Traces<'_> {
         }
     }
 
+    /// The processes that are still there after that time.
+    pub(crate) fn processes_after(&self, patience: Duration) -> Vec<String> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let mut left = Vec::new();
+            self.processes(&mut left);
+            if left.is_empty() || Instant::now() > deadline {
+                return left;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn now(&self) -> Vec<String> {
         let mut left = Vec::new();
         self.state(&mut left);

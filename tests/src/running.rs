@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,7 +21,8 @@ pub struct Running {
     command: String,
     lines: Receiver<Vec<u8>>,
     seen: Vec<u8>,
-    stderr: Option<JoinHandle<Vec<u8>>>,
+    /// None after the end.
+    stderr: Option<Receiver<Vec<u8>>>,
     pid_file: PathBuf,
 }
 
@@ -43,10 +43,11 @@ impl Running {
             }
         });
         let mut errors = child.stderr.take().expect("stderr is a pipe");
-        let stderr = std::thread::spawn(move || {
+        let (sender, stderr) = channel();
+        std::thread::spawn(move || {
             let mut bytes = Vec::new();
             drop(errors.read_to_end(&mut bytes));
-            bytes
+            drop(sender.send(bytes));
         });
         Running { child, command: shown, lines, seen: Vec::new(), stderr: Some(stderr), pid_file }
     }
@@ -79,7 +80,8 @@ impl Running {
     fn end(&mut self) -> String {
         drop(self.child.kill());
         drop(self.child.wait());
-        let stderr = self.stderr.take().and_then(|thread| thread.join().ok());
+        // Somebody who outlives the launcher may hold it open.
+        let stderr = self.stderr.take().and_then(|text| text.recv_timeout(PATIENCE / 6).ok());
         String::from_utf8_lossy(&stderr.unwrap_or_default()).into_owned()
     }
 
@@ -126,30 +128,70 @@ impl Running {
         self
     }
 
+    /// Closes the program's standard input.
+    pub fn close_input(&mut self) -> &mut Running {
+        drop(self.child.stdin.take());
+        self
+    }
+
+    /// The launcher's children in this moment.
+    #[must_use]
+    pub fn children(&self) -> Vec<u32> {
+        let pid = self.pid();
+        let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        text.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    }
+
+    /// Whether the launcher ends within that time, whoever else lives on.
+    ///
+    /// # Panics
+    ///
+    /// When the launcher is not a child of this process.
+    pub fn ends_within(&mut self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if self.child.try_wait().expect("a child of this process").is_some() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        false
+    }
+
     /// Closes the program's standard input and waits for the end of the run.
     ///
     /// # Panics
     ///
     /// When it takes too long.
     #[track_caller]
-    pub fn finish(mut self) -> Outcome {
-        drop(self.child.stdin.take());
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) =
-                self.child.try_wait().expect("the launcher is a child of this process")
-            {
-                break status;
-            }
-            if Instant::now() > deadline {
-                let command = self.command.clone();
-                panic!("{command}: did not end: {}", self.end());
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        };
+    pub fn finish(self) -> Outcome {
+        self.finish_within(PATIENCE)
+    }
+
+    /// [`Running::finish`], where more than that is too long. The end of a run is the
+    /// end of everybody who holds its output.
+    ///
+    /// # Panics
+    ///
+    /// When it takes longer.
+    #[track_caller]
+    pub fn finish_within(mut self, patience: Duration) -> Outcome {
+        self.close_input();
+        let deadline = Instant::now() + patience;
+        if !self.ends_within(patience) {
+            let command = self.command.clone();
+            panic!("{command}: did not end: {}", self.end());
+        }
+        let status = self.child.wait().expect("a child of this process");
         let mut stdout = std::mem::take(&mut self.seen);
-        stdout.extend(self.lines.iter().flatten());
-        let stderr = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        let left = || deadline.saturating_duration_since(Instant::now()).max(PATIENCE / 300);
+        while let Ok(line) = self.lines.recv_timeout(left()) {
+            stdout.extend(line);
+        }
+        let stderr = self.stderr.take().and_then(|text| text.recv_timeout(left()).ok());
+        let Some(stderr) = stderr else {
+            panic!("{}: {status}, but somebody outlives the launcher", self.command);
+        };
         Outcome { command: self.command.clone(), status, stdout, stderr }
     }
 }

@@ -4,10 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::clean::Traces;
 use crate::needs::is_root;
@@ -239,6 +240,17 @@ impl Sandbox {
         if own { self.base.join("run/nsinit") } else { PathBuf::from("/run/nsinit") }
     }
 
+    /// Where the state of this container is recorded while it lives.
+    ///
+    /// # Panics
+    ///
+    /// When the container's directory is gone.
+    #[must_use]
+    pub fn state_directory(&self) -> PathBuf {
+        let root = fs::metadata(self.root()).expect("own directory");
+        self.run_directory().join(format!("{:x}-{:x}", root.dev(), root.ino()))
+    }
+
     /// `$NAME`, `$LINK`, `$HOST` and `$ROOT` replaced.
     #[must_use]
     pub fn fill(&self, text: &str) -> String {
@@ -317,6 +329,18 @@ impl Sandbox {
     fn with_traces<T>(&self, ask: impl FnOnce(&Traces<'_>) -> T) -> T {
         let (root, run) = (self.root(), self.run_directory());
         ask(&Traces { root: &root, run: &run, name: &self.name, links: &self.link })
+    }
+
+    /// Checks that within a second no process of any container here is left, nor a
+    /// launcher that works here.
+    ///
+    /// # Panics
+    ///
+    /// When one is.
+    #[track_caller]
+    pub fn assert_no_process(&self) {
+        let left = self.with_traces(|traces| traces.processes_after(Duration::from_secs(1)));
+        assert!(left.is_empty(), "left behind:\n{}", left.join("\n"));
     }
 
     /// Checks now that nothing is left of any container here.

@@ -11,6 +11,7 @@ mod limits;
 mod mounts;
 mod network;
 mod programs;
+mod regressions;
 mod rootless;
 mod security;
 mod signals;

@@ -37,14 +37,43 @@ pub fn remove_bridge(name: &str) -> Result<(), Error> {
     remove_if_unused(&socket, name)
 }
 
+/// The same for a launcher that was killed while it made the bridge, perhaps before it
+/// could mark it: one without an alias is removed as well. To be asked for a bridge only
+/// that did not exist before.
+///
+/// # Errors
+/// As [`remove_bridge`].
+pub fn remove_unfinished_bridge(name: &str) -> Result<(), Error> {
+    let socket = Socket::open().map_err(|source| Error::Socket { source })?;
+    remove(&socket, name, |alias| alias.is_none() || alias == Some(BRIDGE_MARK))
+}
+
+/// Whether the caller's network namespace has a link of that name.
+///
+/// # Errors
+/// [`Error::Link`] where the kernel refuses to tell.
+pub fn link_exists(name: &str) -> Result<bool, Error> {
+    let socket = Socket::open().map_err(|source| Error::Socket { source })?;
+    let link = socket.link_by_name(name);
+    Ok(link.map_err(|refusal| refusal.of_link(name, Side::Host, "look up"))?.is_some())
+}
+
 /// The same over a socket of the host's namespace.
 pub(crate) fn remove_if_unused(socket: &Socket, name: &str) -> Result<(), Error> {
+    remove(socket, name, |alias| alias == Some(BRIDGE_MARK))
+}
+
+fn remove(
+    socket: &Socket,
+    name: &str,
+    is_ours: impl FnOnce(Option<&str>) -> bool,
+) -> Result<(), Error> {
     let failed =
         |refusal: crate::socket::Refusal| refusal.of_link(name, Side::Host, "remove bridge");
     // Whoever has the turn for so long is about to give a bridge a port.
     let Some(_turn) = Turn::wait(socket)? else { return Ok(()) };
     let Some(bridge) = socket.link_by_name(name).map_err(failed)? else { return Ok(()) };
-    let ours = bridge.kind == "bridge" && bridge.alias.as_deref() == Some(BRIDGE_MARK);
+    let ours = bridge.kind == "bridge" && is_ours(bridge.alias.as_deref());
     if !ours || socket.has_port(bridge.index).map_err(failed)? {
         return Ok(());
     }

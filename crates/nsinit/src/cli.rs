@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use nsinit_config::{Container, Mount, NamespaceEntry};
@@ -247,12 +246,10 @@ fn locate(error: Error, directory: &Directory) -> Error {
 fn exec_command(line: &CommandLine, exec: &Exec, log: &Log) -> Result<u8> {
     /// A container that ends while it is joined is started anew, as often as that.
     const ATTEMPTS: usize = 8;
-    /// How long init may take to end after joining has failed, to be the cause of it.
-    const DYING: Duration = Duration::from_millis(300);
     let place = Place::find(&line.root)?;
+    let mut session = run::Session::open(&place)?;
     let mut attempt = 1;
     let code = loop {
-        let mut session = run::Session::open(&place)?;
         // A running container is joined as it was started, whatever its directory says now.
         let Some(mut state) = session.running()? else {
             break start(&place, session, exec, log)?;
@@ -262,11 +259,17 @@ fn exec_command(line: &CommandLine, exec: &Exec, log: &Log) -> Result<u8> {
         crate::seal::reexecute_sealed()?;
         exec.shape.personal(&mut state.container);
         log.event("join the running container");
-        match session.join(&state, &exec.shape.env, &exec.shape.command) {
-            Err(Error::Program { path, reason }) => return Err(Error::Program { path, reason }),
-            Err(_) if attempt < ATTEMPTS && state.ends_within(DYING) => attempt += 1,
-            other => break other?,
+        let failure = match session.join(&state, &exec.shape.env, &exec.shape.command) {
+            Ok(code) => break code,
+            Err(failure) => *failure,
+        };
+        match (failure.error, failure.held) {
+            (error @ Error::Program { .. }, _) => return Err(error),
+            // The lock is kept: nobody starts another container before this command.
+            (_, Some(held)) if attempt < ATTEMPTS && state.is_ending() => session = held,
+            (error, _) => return Err(error),
         }
+        attempt += 1;
     };
     log.event(&format!("the program ended with {code}"));
     Ok(code)

@@ -35,6 +35,16 @@ impl ProcessId {
         Ok(ProcessId { pid, start_time, boot_id })
     }
 
+    /// Whether it is on its way out (`PF_EXITING` of proc_pid_stat(5)): an init waits
+    /// there for every process of its namespace.
+    pub(crate) fn is_exiting(&self) -> bool {
+        const PF_EXITING: u32 = 4;
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        let flags =
+            stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(6));
+        flags.and_then(|flags| flags.parse::<u32>().ok()).is_some_and(|f| f & PF_EXITING != 0)
+    }
+
     /// A pidfd, if that very process lives.
     #[must_use]
     pub fn open(&self) -> Option<OwnedFd> {

@@ -69,13 +69,17 @@ impl Session {
         state: &State,
         environment: &[String],
         args: &[OsString],
-    ) -> Result<u8> {
-        let host = Host::probe()?;
-        let mut joined = join::join(&Joining { state, host: &host, environment }, args)?;
+    ) -> std::result::Result<u8, Box<NotJoined>> {
         let users = (std::io::stdin(), std::io::stdout());
-        // Before the program can ask for the terminal's size.
-        let terminal = connect(&users, joined.take_terminal())?;
-        let mut running = joined.start()?;
+        match start_joined(state, environment, args, &users) {
+            Ok((running, terminal)) => self
+                .stay_joined(running, terminal)
+                .map_err(|error| Box::new(NotJoined { error, held: None })),
+            Err(error) => Err(Box::new(NotJoined { error, held: Some(self) })),
+        }
+    }
+
+    fn stay_joined(self, mut running: Running, terminal: Option<Terminal<'_>>) -> Result<u8> {
         // Until here a signal ends this command, and what it has started with it: somebody
         // in the container may hold the program up, but not who joins.
         let signals = Signals::block().map_err(Error::io("block signals"))?;
@@ -153,6 +157,7 @@ impl Session {
             state.cgroup_parents = cgroup.made_parents();
         }
         state.links = created.host_links();
+        state.bridges = created.own_bridges();
         (state.init, state.program) = (Some(init.clone()), Some(init.clone()));
         self.entry.write(&state)?;
         if let Some(file) = &mut files.pid {
@@ -169,6 +174,26 @@ impl Session {
     }
 }
 
+/// Why a program does not run in the running container.
+pub(crate) struct NotJoined {
+    pub(crate) error: Error,
+    /// The lock, where the program was not even started.
+    pub(crate) held: Option<Session>,
+}
+
+fn start_joined<'a>(
+    state: &State,
+    environment: &[String],
+    args: &[OsString],
+    users: &'a Users,
+) -> Result<(Running, Option<Terminal<'a>>)> {
+    let host = Host::probe()?;
+    let mut joined = join::join(&Joining { state, host: &host, environment }, args)?;
+    // Before the program can ask for the terminal's size.
+    let terminal = connect(users, joined.take_terminal())?;
+    Ok((joined.start()?, terminal))
+}
+
 /// A container whose program runs, and what the launcher holds for it.
 struct Launched<'a> {
     running: Running,
@@ -180,8 +205,12 @@ struct Launched<'a> {
 /// What a launch is going to make.
 fn intent(directory: &Directory, sealed: Container, plan: &Plan) -> State {
     let file = |name: &str| directory.path.join(name);
+    // One that is there already is not ours to remove, whatever happens.
+    let is_missing = |name: &str| !nsinit_network::link_exists(name).unwrap_or(true);
     let made_bridge = |interface: &Interface| match interface {
-        Interface::Veth(veth) if veth.create_bridge => Some(veth.bridge.clone()),
+        Interface::Veth(veth) if veth.create_bridge && is_missing(&veth.bridge) => {
+            Some(veth.bridge.clone())
+        }
         _ => None,
     };
     State {

@@ -268,12 +268,15 @@ impl Entry {
     }
 
     /// Lets others lock it.
-    pub(crate) fn unlock(self) -> Result<Unlocked> {
+    pub(crate) fn unlock(mut self) -> Result<Unlocked> {
         let directory = self.directory.try_clone().map_err(Error::path("keep", &self.path))?;
-        // The copy shares the lock. Something is recorded: dropping removes nothing.
+        // Without its path this value removes nothing when it goes: the entry may be
+        // somebody else's by then.
+        let path = std::mem::take(&mut self.path);
+        // The copy shares the lock.
         rustix::fs::flock(&directory, FlockOperation::Unlock)
-            .map_err(|errno| Error::path("unlock", &self.path)(errno.into()))?;
-        Ok(Unlocked { path: self.path.clone(), directory })
+            .map_err(|errno| Error::path("unlock", &path)(errno.into()))?;
+        Ok(Unlocked { path, directory })
     }
 
     /// Forgets the container.
@@ -311,8 +314,17 @@ impl State {
         self.cgroup_path.is_some() || !self.bridges.is_empty() || self.placeholder.is_some()
     }
 
-    /// Whether init ends within that time.
-    pub(crate) fn ends_within(&self, time: Duration) -> bool {
+    /// Whether init is on its end, after joining has failed: waits until it is over.
+    pub(crate) fn is_ending(&self) -> bool {
+        /// How long it may take to begin.
+        const BEGIN: Duration = Duration::from_millis(300);
+        /// How long the kernel may take, which waits for every process inside.
+        const END: Duration = Duration::from_secs(10);
+        self.ends_within(BEGIN)
+            || (self.init.as_ref().is_some_and(ProcessId::is_exiting) && self.ends_within(END))
+    }
+
+    fn ends_within(&self, time: Duration) -> bool {
         let Some(init) = self.init() else { return true };
         let mut fds = [PollFd::new(&init, PollFlags::IN)];
         let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
@@ -341,8 +353,12 @@ impl State {
         for link in &self.links {
             nsinit_network::remove_link(link).map_err(Error::Network)?;
         }
+        let remove_bridge = match self.init {
+            Some(_) => nsinit_network::remove_bridge,
+            None => nsinit_network::remove_unfinished_bridge,
+        };
         for bridge in &self.bridges {
-            nsinit_network::remove_bridge(bridge).map_err(Error::Network)?;
+            remove_bridge(bridge).map_err(Error::Network)?;
         }
         let paths = self.cgroup_paths();
         if paths.is_empty() {

@@ -1,7 +1,7 @@
 //! Who the program is: identity, capabilities, limits, namespaces.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::{Words, number, sys};
@@ -82,6 +82,7 @@ pub(crate) fn find(fact: &str, words: Words<'_>) -> Option<io::Result<()>> {
         "oom" => file("/proc/self/oom_score_adj"),
         "processes" => processes(),
         "keyring" => sys::session_keyring().map(|id| println!("{id}")),
+        "alive" => number(words, 0).and_then(alive),
         "uptime" => file("/proc/uptime"),
         "echo" => {
             println!("{}", words.join(" "));
@@ -151,7 +152,12 @@ fn status(key: &str) -> io::Result<()> {
 }
 
 pub(crate) fn status_value(key: &str) -> io::Result<String> {
-    let text = fs::read_to_string("/proc/thread-self/status")?;
+    status_of("thread-self", key)
+}
+
+/// The same of another process.
+pub(crate) fn status_of(process: &str, key: &str) -> io::Result<String> {
+    let text = fs::read_to_string(format!("/proc/{process}/status"))?;
     let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
     value
         .map(|value| value.trim().to_owned())
@@ -187,6 +193,16 @@ fn namespaces(words: Words<'_>) -> io::Result<()> {
     for kind in if words.is_empty() { &all[..] } else { words } {
         println!("{}", fs::read_link(format!("/proc/self/ns/{kind}"))?.display());
     }
+    Ok(())
+}
+
+/// The PID namespace, and from when to when this process lived in it, in nanoseconds of
+/// the monotonic clock: `pid:[4026531836] 17 23`.
+fn alive(seconds: f64) -> io::Result<()> {
+    print!("{} {} ", fs::read_link("/proc/self/ns/pid")?.display(), sys::monotonic()?);
+    io::stdout().flush()?;
+    std::thread::sleep(Duration::from_secs_f64(seconds));
+    println!("{}", sys::monotonic()?);
     Ok(())
 }
 

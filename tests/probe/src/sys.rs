@@ -62,6 +62,14 @@ pub(crate) fn block_all() -> io::Result<()> {
     check(unsafe { libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), null_mut()) }.into()).map(drop)
 }
 
+/// CLOCK_MONOTONIC in nanoseconds.
+pub(crate) fn monotonic() -> io::Result<i64> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: fills the structure.
+    check(unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) }.into())?;
+    Ok(time.tv_sec * 1_000_000_000 + time.tv_nsec)
+}
+
 /// A signal that is blocked, so that it can be waited for.
 pub(crate) struct Awaited(libc::sigset_t);
 
