@@ -158,13 +158,18 @@ fn with_allocating_threads(work: impl FnOnce()) {
 fn hundreds_of_launches_beside_allocating_threads_hang_never_and_leak_nothing() {
     arm();
     let plan = plan(&container(), &["true"]);
-    let launches = std::env::var("NSINIT_LAUNCHES").map_or(100, |count| count.parse().unwrap());
+    let launches = launches(100);
     with_allocating_threads(|| {
         for _ in 0..launches {
             let mut running = plan.launch(Stdio::null()).unwrap();
             assert!(running.wait().unwrap().success());
         }
     });
+}
+
+/// How often; `NSINIT_LAUNCHES` asks for more.
+fn launches(usual: usize) -> usize {
+    std::env::var("NSINIT_LAUNCHES").map_or(usual, |count| count.parse().unwrap())
 }
 
 /// In a process of its own: other tests open descriptors meanwhile.
@@ -182,7 +187,7 @@ fn a_launch_leaves_no_descriptor_open() {
     }
     let plan = plan(&container(), &["true"]);
     let before = descriptors();
-    for _ in 0..20 {
+    for _ in 0..launches(20) {
         plan.launch(Stdio::piped()).unwrap().wait_with_output().unwrap();
     }
     assert_eq!(descriptors(), before);
@@ -194,7 +199,7 @@ fn launches_inside_of_a_runtime_work() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
     let plan = plan(&container(), &["true"]);
     runtime.block_on(async {
-        for _ in 0..20 {
+        for _ in 0..launches(20) {
             let mut running = plan.launch(Stdio::null()).unwrap();
             assert!(running.wait().unwrap().success());
             tokio::task::yield_now().await;
