@@ -255,12 +255,15 @@ fn refuse_own(host: &Socket, target: BorrowedFd<'_>, veth: &Veth) -> Result<(), 
 }
 
 fn check_host(host: &Socket, veth: &Veth) -> Result<(), Error> {
-    let Some(bridge) = find(host, &veth.bridge)? else {
-        return if veth.create_bridge { Ok(()) } else { Err(no_bridge(veth)) };
-    };
+    let missing = || if veth.create_bridge { Ok(()) } else { Err(no_bridge(veth)) };
+    let Some(bridge) = find(host, &veth.bridge)? else { return missing() };
     fits_bridge(veth, &bridge)?;
     for address in veth.addresses().map(crate::IpCidr::address) {
-        let taken = host.has_address(bridge.index, address);
+        let taken = match host.has_address(bridge.index, address) {
+            // It went just now, with the last port of somebody else.
+            Err(refusal) if refusal.is(libc::ENODEV) => return missing(),
+            answer => answer,
+        };
         if taken
             .map_err(|refusal| refusal.of_link(&bridge.name, Side::Host, "look up addresses"))?
         {
