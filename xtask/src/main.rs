@@ -15,6 +15,7 @@ mod source;
 mod stats;
 mod test;
 mod tidy;
+mod vm_test;
 
 /// What every command returns: a sentence on failure.
 type Result<T = ()> = std::result::Result<T, String>;
@@ -49,6 +50,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
     };
     match command.as_str() {
         "test" => Ok(exit_code(test::run(rest)?.succeeded())),
+        "vm-test" => vm_test::run(rest).map(exit_code),
         "ci" => none(rest).and_then(|()| ci::run()),
         "tidy" => tidy::run(rest).map(|()| ExitCode::SUCCESS),
         "docs" => none(rest).and_then(|()| docs::run()).map(|()| ExitCode::SUCCESS),

@@ -1,0 +1,277 @@
+//! `cargo xtask vm-test`: the tests in virtual machines, one for each cell of a
+//! matrix of kernels, cgroup hierarchies and label systems.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::Result;
+use crate::cargo::{succeed, target_dir};
+
+mod apt;
+mod cpio;
+mod host;
+mod image;
+mod kernel;
+mod lock;
+mod matrix;
+mod modules;
+mod options;
+mod programs;
+mod qemu;
+mod results;
+mod table;
+
+use apt::{Apt, Gone};
+use kernel::Kernel;
+use lock::Lock;
+use matrix::{CELLS, Cell, Cgroups, Linux, Lsm, QUICK};
+use options::Options;
+use programs::Programs;
+use qemu::{Accelerator, Ended, Machine};
+use results::{Results, Test, Verdict};
+use table::{Outcome, State};
+
+/// Nothing heard for so long is a hang: the tests themselves give up earlier.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The whole command; whether everything that ran passed.
+pub(crate) fn run(arguments: &[String]) -> Result<bool> {
+    let options = options::parse(arguments)?;
+    let cells = chosen(&options)?;
+    if options.list {
+        cells.iter().for_each(|cell| println!("{}", cell.name));
+        return Ok(true);
+    }
+    if options.update {
+        return update().map(|()| true);
+    }
+    host::check()?;
+    let workshop = Workshop::new(&options)?;
+    let queue = Mutex::new(cells.iter());
+    let outcomes = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..options.jobs.min(cells.len()) {
+            scope.spawn(|| {
+                while let Some(cell) = queue.lock().ok().and_then(|mut queue| queue.next()) {
+                    let outcome = workshop.outcome(cell);
+                    if let Ok(mut outcomes) = outcomes.lock() {
+                        outcomes.push(outcome);
+                    }
+                }
+            });
+        }
+    });
+    let mut outcomes = outcomes.into_inner().map_err(|error| error.to_string())?;
+    outcomes.sort_by_key(|outcome| cells.iter().position(|cell| cell.name == outcome.cell));
+    println!("\n{}", table::table(&outcomes).trim_end());
+    Ok(succeeded(&outcomes, options.strict))
+}
+
+fn succeeded(outcomes: &[Outcome], strict: bool) -> bool {
+    let ran = |outcome: &&Outcome| matches!(outcome.state, State::Ran { .. });
+    let well = |outcome: &Outcome| match &outcome.state {
+        State::Ran { failed, faults, .. } => *failed == 0 && faults.is_empty(),
+        State::NotMade(_) => !strict,
+    };
+    outcomes.iter().any(|outcome| ran(&outcome)) && outcomes.iter().all(well)
+}
+
+/// The cells that the command line asks for.
+fn chosen(options: &Options) -> Result<Vec<Cell>> {
+    if let (Some(image), Some(modules)) = (options.kernel.clone(), options.modules.clone()) {
+        let kernel = Linux::Files { image, modules };
+        return Ok(vec![Cell { name: "kernel", kernel, cgroups: Cgroups::V2, lsm: Lsm::None }]);
+    }
+    if let Some(name) =
+        options.cells.iter().find(|name| CELLS.iter().all(|cell| cell.name != **name))
+    {
+        return Err(format!("no cell {name:?}: cargo xtask vm-test --list"));
+    }
+    let count = if options.quick { QUICK } else { CELLS.len() };
+    let wanted = |cell: &&Cell| {
+        options.cells.is_empty() || options.cells.iter().any(|name| name == cell.name)
+    };
+    Ok(CELLS[..count].iter().filter(wanted).cloned().collect())
+}
+
+/// Renews the lock file with the newest version of every package.
+fn update() -> Result {
+    let apt = Apt::new(&target_dir().join("vm"), Gone::Fail);
+    let mut packages = Vec::new();
+    for cell in &CELLS {
+        if let Linux::Debian(_, set) = &cell.kernel {
+            for wanted in *set {
+                packages.push(apt.newest(wanted)?);
+            }
+        }
+    }
+    Lock::write(packages)
+}
+
+/// What all cells share.
+struct Workshop<'a> {
+    options: &'a Options,
+    directory: PathBuf,
+    apt: Apt,
+    lock: Lock,
+    programs: Programs,
+    disk: PathBuf,
+}
+
+impl Workshop<'_> {
+    fn new(options: &Options) -> Result<Workshop<'_>> {
+        let directory = target_dir().join("vm");
+        fs::create_dir_all(&directory)
+            .map_err(|error| format!("{}: {error}", directory.display()))?;
+        let gone = if options.locked { Gone::Fail } else { Gone::TakeNewest };
+        println!("vm-test: building what the machines run");
+        let programs = programs::build()?;
+        let disk = disk(&directory)?;
+        Ok(Workshop {
+            options,
+            apt: Apt::new(&directory, gone),
+            lock: Lock::read()?,
+            programs,
+            disk,
+            directory,
+        })
+    }
+
+    fn outcome(&self, cell: &Cell) -> Outcome {
+        let state = match self.kernel(cell) {
+            Err(reason) => State::NotMade(reason),
+            Ok(kernel) => self.start(cell, &kernel).unwrap_or_else(|fault| State::Ran {
+                passed: 0,
+                failed: 0,
+                skipped: 0,
+                faults: vec![fault],
+                time: Duration::ZERO,
+            }),
+        };
+        Outcome { cell: cell.name.to_owned(), state }
+    }
+
+    fn kernel(&self, cell: &Cell) -> Result<Kernel> {
+        let kernels = self.directory.join("kernels");
+        match &cell.kernel {
+            Linux::Debian(name, set) => {
+                let tree = self.apt.unpacked(name, set, &self.lock)?;
+                kernel::of_packages(&tree, &kernels.join(name))
+            }
+            Linux::Host => kernel::of_host(&kernels.join("host")),
+            Linux::Files { image, modules } => {
+                kernel::of_files(image, modules, &kernels.join("files"))
+            }
+        }
+    }
+
+    /// Boots the cell's machine and reads its results.
+    fn start(&self, cell: &Cell, kernel: &Kernel) -> Result<State> {
+        let start = Instant::now();
+        let directory = self.directory.join("cells").join(cell.name);
+        let told = |error| format!("{}: {error}", directory.display());
+        fs::create_dir_all(&directory).map_err(told)?;
+        let orders = self.orders();
+        let image =
+            image::make(&directory.join("image.cpio"), cell, kernel, &self.programs, &orders)?;
+        let machine = Machine {
+            kernel,
+            image: &image,
+            words: cell.lsm.kernel_word(),
+            disk: &self.disk,
+            accelerator: Accelerator::Tcg,
+        };
+        let mut log = fs::File::create(directory.join("results.log")).map_err(told)?;
+        let mut results = Results::default();
+        let ended = machine.run(&directory, PATIENCE, |bytes| {
+            drop(std::io::Write::write_all(&mut log, bytes));
+            results.take(bytes).iter().for_each(|test| show(cell, test, start));
+        })?;
+        if !self.options.keep {
+            fs::remove_file(&image).map_err(told)?;
+        }
+        Ok(judge(&directory, results, ended, start.elapsed()))
+    }
+
+    /// Which programs are run, by whom.
+    fn orders(&self) -> String {
+        let mut text = String::new();
+        for who in ["root", "user"] {
+            for program in &self.programs.tests {
+                let mut words = vec![format!("/tests/{}", program.name)];
+                words.extend(["--test-threads=1", "--nocapture"].map(str::to_owned));
+                words.extend(self.options.filter.iter().cloned());
+                text.push_str(&format!("{who} {}\n", words.join("\t")));
+            }
+        }
+        text
+    }
+}
+
+fn show(cell: &Cell, test: &Test, start: Instant) {
+    let Cell { name, .. } = cell;
+    let time = start.elapsed().as_secs_f64();
+    match &test.verdict {
+        Verdict::Passed => println!("{name} {time:.1} {} ... ok", test.name),
+        Verdict::Skipped(reason) => {
+            println!("{name} {time:.1} {} ... skipped: {reason}", test.name)
+        }
+        Verdict::Failed(output) => {
+            println!("{name} {time:.1} {} ... FAILED", test.name);
+            output.lines().for_each(|line| println!("{name} | {line}"));
+        }
+    }
+}
+
+fn judge(directory: &Path, results: Results, ended: Ended, time: Duration) -> State {
+    let count =
+        |is: fn(&Verdict) -> bool| results.tests.iter().filter(|test| is(&test.verdict)).count();
+    let failed =
+        |test: &Test| matches!(test.verdict, Verdict::Failed(_)).then(|| test.name.clone());
+    let mut faults: Vec<String> = results.tests.iter().filter_map(failed).collect();
+    faults.extend(results.faults.iter().cloned());
+    let last = match results.unfinished() {
+        Some((name, _)) => format!("; the last test started: {name}"),
+        None => String::new(),
+    };
+    let console = qemu::console(directory);
+    let fault = match ended {
+        Ended::Done if results.done => None,
+        Ended::Done => Some("the results have no end".to_owned()),
+        Ended::GuestFailed => Some(format!("the guest failed: {}", last_words(&console))),
+        Ended::Panicked => Some(format!("the kernel panicked{last}")),
+        Ended::Silent(time) => Some(format!("nothing heard for {} s{last}", time.as_secs())),
+        Ended::Otherwise(status) => Some(format!("the machine ended by itself, {status}{last}")),
+    };
+    faults.extend(fault);
+    if !faults.is_empty() {
+        faults.push(format!("console: {}", console.display()));
+    }
+    State::Ran {
+        passed: count(|verdict| *verdict == Verdict::Passed),
+        failed: count(|verdict| matches!(verdict, Verdict::Failed(_))),
+        skipped: count(|verdict| matches!(verdict, Verdict::Skipped(_))),
+        faults,
+        time,
+    }
+}
+
+/// What the guest said last on its console.
+fn last_words(console: &Path) -> String {
+    let text = String::from_utf8_lossy(&fs::read(console).unwrap_or_default()).into_owned();
+    let mut lines = text.lines().rev().filter_map(|line| line.split_once("guest: "));
+    lines.next().map_or_else(|| "it said nothing".to_owned(), |(_, said)| said.trim().to_owned())
+}
+
+/// An empty filesystem, which every machine gets a copy of that is thrown away.
+fn disk(directory: &Path) -> Result<PathBuf> {
+    let path = directory.join("scratch.ext4");
+    if !path.exists() {
+        let mut command = host::command("mke2fs");
+        command.args(["-q", "-t", "ext4", "-O", "^has_journal"]);
+        succeed(command.arg(&path).arg("512M"))?;
+    }
+    Ok(path)
+}

@@ -1,0 +1,109 @@
+//! The cells: which kernel, which hierarchies, which label system.
+
+use std::path::PathBuf;
+
+use super::lock::Wanted;
+
+/// One virtual machine and what is in it.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    pub(super) name: &'static str,
+    pub(super) kernel: Linux,
+    pub(super) cgroups: Cgroups,
+    pub(super) lsm: Lsm,
+}
+
+/// Where a kernel comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Linux {
+    /// The name of a cache, and the packages.
+    Debian(&'static str, &'static [Wanted]),
+    /// What this machine runs.
+    Host,
+    Files {
+        image: PathBuf,
+        modules: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Cgroups {
+    V1,
+    V2,
+    Hybrid,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Lsm {
+    Selinux,
+    AppArmor,
+    None,
+}
+
+const fn wanted(suite: &'static str, name: &'static str) -> Wanted {
+    Wanted { suite, name }
+}
+
+/// The oldest that nsinit supports. No Landlock, no mount_setattr, no cgroup.kill.
+const LINUX_5_10: Linux =
+    Linux::Debian("linux-5.10", &[wanted("bullseye", "linux-image-5.10.*-cloud-amd64")]);
+/// Every controller of version 1.
+const LINUX_6_1: Linux =
+    Linux::Debian("linux-6.1", &[wanted("bookworm", "linux-image-6.1.*-cloud-amd64")]);
+/// No memory and no cpuset controller in version 1.
+const LINUX_6_12: Linux =
+    Linux::Debian("linux-6.12", &[wanted("bookworm-security", "linux-image-6.12.*-cloud-amd64")]);
+const LINUX_NEWEST: Linux = Linux::Debian(
+    "linux-newest",
+    &[wanted("sid", "linux-binary-*-cloud-amd64"), wanted("sid", "linux-modules-*-cloud-amd64")],
+);
+
+const fn cell(name: &'static str, kernel: Linux, cgroups: Cgroups, lsm: Lsm) -> Cell {
+    Cell { name, kernel, cgroups, lsm }
+}
+
+pub(super) const CELLS: [Cell; 10] = [
+    cell("6.1-v2-selinux", LINUX_6_1, Cgroups::V2, Lsm::Selinux),
+    cell("6.1-v1-apparmor", LINUX_6_1, Cgroups::V1, Lsm::AppArmor),
+    cell("6.12-v2-apparmor", LINUX_6_12, Cgroups::V2, Lsm::AppArmor),
+    cell("6.1-v2-apparmor", LINUX_6_1, Cgroups::V2, Lsm::AppArmor),
+    cell("6.1-hybrid", LINUX_6_1, Cgroups::Hybrid, Lsm::None),
+    cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux),
+    cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None),
+    cell("5.10-v1-selinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux),
+    cell("newest-v2-apparmor", LINUX_NEWEST, Cgroups::V2, Lsm::AppArmor),
+    cell("host", Linux::Host, Cgroups::V2, Lsm::None),
+];
+
+/// How many of them `--quick` takes, from the first.
+pub(super) const QUICK: usize = 3;
+
+impl Cgroups {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Cgroups::V1 => "v1",
+            Cgroups::V2 => "v2",
+            Cgroups::Hybrid => "hybrid",
+        }
+    }
+}
+
+impl Lsm {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Lsm::Selinux => "selinux",
+            Lsm::AppArmor => "apparmor",
+            Lsm::None => "none",
+        }
+    }
+
+    /// What the kernel is told. `selinux=1` has no effect on Debian's, and
+    /// `apparmor=0` starts SELinux without a policy.
+    pub(super) fn kernel_word(self) -> &'static str {
+        match self {
+            Lsm::Selinux => "security=selinux",
+            Lsm::AppArmor => "security=apparmor",
+            Lsm::None => "lsm=landlock,yama,bpf",
+        }
+    }
+}
