@@ -14,6 +14,7 @@ mod cpio;
 mod host;
 mod image;
 mod kernel;
+mod labels;
 mod lock;
 mod matrix;
 mod modules;
@@ -25,7 +26,7 @@ mod table;
 
 use apt::{Apt, Gone};
 use kernel::Kernel;
-use lock::Lock;
+use lock::{Lock, Wanted};
 use matrix::{CELLS, Cell, Cgroups, Linux, Lsm, QUICK};
 use options::Options;
 use programs::Programs;
@@ -49,13 +50,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     }
     host::check()?;
     let workshop = Workshop::new(&options)?;
-    let queue = Mutex::new(cells.iter());
+    let prepared: Vec<_> = cells.iter().map(|cell| (cell, workshop.prepare(cell))).collect();
+    let queue = Mutex::new(prepared.iter());
     let outcomes = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.min(cells.len()) {
             scope.spawn(|| {
-                while let Some(cell) = queue.lock().ok().and_then(|mut queue| queue.next()) {
-                    let outcome = workshop.outcome(cell);
+                while let Some((cell, ready)) = queue.lock().ok().and_then(|mut q| q.next()) {
+                    let outcome = workshop.outcome(cell, ready);
                     if let Ok(mut outcomes) = outcomes.lock() {
                         outcomes.push(outcome);
                     }
@@ -99,15 +101,13 @@ fn chosen(options: &Options) -> Result<Vec<Cell>> {
 /// Renews the lock file with the newest version of every package.
 fn update() -> Result {
     let apt = Apt::new(&target_dir().join("vm"), Gone::Fail);
-    let mut packages = Vec::new();
-    for cell in &CELLS {
-        if let Linux::Debian(_, set) = &cell.kernel {
-            for wanted in *set {
-                packages.push(apt.newest(wanted)?);
-            }
-        }
-    }
-    Lock::write(packages)
+    let kernels = CELLS.iter().filter_map(|cell| match &cell.kernel {
+        Linux::Debian(_, set) => Some(*set),
+        Linux::Host | Linux::Files { .. } => None,
+    });
+    let mut wanted: Vec<&Wanted> = kernels.chain([&labels::PACKAGES[..]]).flatten().collect();
+    wanted.dedup();
+    Lock::write(wanted.into_iter().map(|wanted| apt.newest(wanted)).collect::<Result<_>>()?)
 }
 
 /// What all cells share.
@@ -118,6 +118,13 @@ struct Workshop<'a> {
     lock: Lock,
     programs: Programs,
     disk: PathBuf,
+}
+
+/// What the machine of one cell is made of.
+struct Ready {
+    kernel: Kernel,
+    /// The unpacked tools of the label system.
+    labels: Option<PathBuf>,
 }
 
 impl Workshop<'_> {
@@ -139,10 +146,10 @@ impl Workshop<'_> {
         })
     }
 
-    fn outcome(&self, cell: &Cell) -> Outcome {
-        let state = match self.kernel(cell) {
-            Err(reason) => State::NotMade(reason),
-            Ok(kernel) => self.start(cell, &kernel).unwrap_or_else(|fault| State::Ran {
+    fn outcome(&self, cell: &Cell, ready: &Result<Ready>) -> Outcome {
+        let state = match ready {
+            Err(reason) => State::NotMade(reason.clone()),
+            Ok(ready) => self.start(cell, ready).unwrap_or_else(|fault| State::Ran {
                 passed: 0,
                 failed: 0,
                 skipped: 0,
@@ -153,31 +160,39 @@ impl Workshop<'_> {
         Outcome { cell: cell.name.to_owned(), state }
     }
 
-    fn kernel(&self, cell: &Cell) -> Result<Kernel> {
+    /// Fetches and unpacks what the cell's machine is made of.
+    fn prepare(&self, cell: &Cell) -> Result<Ready> {
         let kernels = self.directory.join("kernels");
-        match &cell.kernel {
+        let kernel = match &cell.kernel {
             Linux::Debian(name, set) => {
                 let tree = self.apt.unpacked(name, set, &self.lock)?;
-                kernel::of_packages(&tree, &kernels.join(name))
+                kernel::of_packages(&tree, &kernels.join(name))?
             }
-            Linux::Host => kernel::of_host(&kernels.join("host")),
+            Linux::Host => kernel::of_host(&kernels.join("host"))?,
             Linux::Files { image, modules } => {
-                kernel::of_files(image, modules, &kernels.join("files"))
+                kernel::of_files(image, modules, &kernels.join("files"))?
             }
-        }
+        };
+        let labels = match cell.lsm {
+            Lsm::None => None,
+            Lsm::Selinux | Lsm::AppArmor => {
+                Some(self.apt.unpacked("labels", &labels::PACKAGES, &self.lock)?)
+            }
+        };
+        Ok(Ready { kernel, labels })
     }
 
     /// Boots the cell's machine and reads its results.
-    fn start(&self, cell: &Cell, kernel: &Kernel) -> Result<State> {
+    fn start(&self, cell: &Cell, ready: &Ready) -> Result<State> {
         let start = Instant::now();
         let directory = self.directory.join("cells").join(cell.name);
         let told = |error| format!("{}: {error}", directory.display());
         fs::create_dir_all(&directory).map_err(told)?;
         let orders = self.orders();
         let image =
-            image::make(&directory.join("image.cpio"), cell, kernel, &self.programs, &orders)?;
+            image::make(&directory.join("image.cpio"), cell, ready, &self.programs, &orders)?;
         let machine = Machine {
-            kernel,
+            kernel: &ready.kernel,
             image: &image,
             words: cell.lsm.kernel_word(),
             disk: &self.disk,

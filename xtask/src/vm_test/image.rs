@@ -4,10 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::cpio::Image;
-use super::kernel::Kernel;
-use super::matrix::{Cell, Lsm};
+use super::matrix::Cell;
 use super::programs::{Programs, TestProgram};
-use super::{host, modules};
+use super::{Ready, host, labels, modules};
 use crate::cargo::root;
 use crate::{Result, source};
 
@@ -29,16 +28,10 @@ const FILES: [(&str, &str); 6] = [
     ("etc/hosts", "127.0.0.1 localhost\n"),
 ];
 
-/// What label systems need from outside.
-pub(super) struct Labels {
-    /// The compiled SELinux policy.
-    pub(super) policy: Option<PathBuf>,
-}
-
 pub(super) fn make(
     path: &Path,
     cell: &Cell,
-    kernel: &Kernel,
+    ready: &Ready,
     programs: &Programs,
     orders: &str,
 ) -> Result<PathBuf> {
@@ -58,8 +51,11 @@ pub(super) fn make(
         image.file(name, 0o644, text.as_bytes())?;
     }
     host::userland(&mut image)?;
-    image.tree(&kernel.modules.join("lib"), "lib")?;
+    image.tree(&ready.kernel.modules.join("lib"), "lib")?;
     fixtures(&mut image)?;
+    if let Some(tree) = &ready.labels {
+        labels::install(&mut image, cell.lsm, tree)?;
+    }
     image.file("cell", 0o644, description(cell, orders).as_bytes())?;
     image.finish()
 }

@@ -62,7 +62,7 @@ const fn cell(name: &'static str, kernel: Linux, cgroups: Cgroups, lsm: Lsm) -> 
     Cell { name, kernel, cgroups, lsm }
 }
 
-pub(super) const CELLS: [Cell; 10] = [
+pub(super) static CELLS: [Cell; 10] = [
     cell("6.1-v2-selinux", LINUX_6_1, Cgroups::V2, Lsm::Selinux),
     cell("6.1-v1-apparmor", LINUX_6_1, Cgroups::V1, Lsm::AppArmor),
     cell("6.12-v2-apparmor", LINUX_6_12, Cgroups::V2, Lsm::AppArmor),
