@@ -71,7 +71,8 @@ impl Apt {
     /// The newest version of a package in its suite.
     pub(super) fn newest(&self, wanted: &Wanted) -> Result<Package> {
         self.refresh(wanted.suite)?;
-        let pattern = format!("^{}$", wanted.name.replace('.', "\\.").replace('+', "\\+").replace('*', ".*"));
+        let pattern =
+            format!("^{}$", wanted.name.replace('.', "\\.").replace('+', "\\+").replace('*', ".*"));
         let mut search = self.tool("apt-cache", wanted.suite);
         let found = output(search.args(["search", "--names-only", &pattern]))?;
         let names = found.lines().filter_map(|line| line.split(' ').next());

@@ -11,6 +11,8 @@ pub(super) struct Cell {
     pub(super) kernel: Linux,
     pub(super) cgroups: Cgroups,
     pub(super) lsm: Lsm,
+    /// Tests that repeat something until a race would have shown run here.
+    pub(super) races: bool,
 }
 
 /// Where a kernel comes from.
@@ -58,8 +60,13 @@ const LINUX_NEWEST: Linux = Linux::Debian(
     &[wanted("sid", "linux-binary-*-cloud-amd64"), wanted("sid", "linux-modules-*-cloud-amd64")],
 );
 
-const fn cell(name: &'static str, kernel: Linux, cgroups: Cgroups, lsm: Lsm) -> Cell {
-    Cell { name, kernel, cgroups, lsm }
+pub(super) const fn cell(name: &'static str, kernel: Linux, cgroups: Cgroups, lsm: Lsm) -> Cell {
+    Cell { name, kernel, cgroups, lsm, races: false }
+}
+
+const fn with_races(mut cell: Cell) -> Cell {
+    cell.races = true;
+    cell
 }
 
 pub(super) static CELLS: [Cell; 10] = [
@@ -67,7 +74,7 @@ pub(super) static CELLS: [Cell; 10] = [
     cell("6.1-v1-apparmor", LINUX_6_1, Cgroups::V1, Lsm::AppArmor),
     cell("6.12-v2-apparmor", LINUX_6_12, Cgroups::V2, Lsm::AppArmor),
     cell("6.1-v2-apparmor", LINUX_6_1, Cgroups::V2, Lsm::AppArmor),
-    cell("6.1-hybrid", LINUX_6_1, Cgroups::Hybrid, Lsm::None),
+    with_races(cell("6.1-hybrid", LINUX_6_1, Cgroups::Hybrid, Lsm::None)),
     cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux),
     cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None),
     cell("5.10-v1-selinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux),

@@ -59,10 +59,12 @@ fn main() -> ExitCode {
     }
     let args: Vec<String> = std::env::args().skip(1).collect();
     let filter = args.iter().find(|arg| !arg.starts_with('-')).cloned().unwrap_or_default();
+    let skipped: Vec<&str> = args.iter().filter_map(|arg| arg.strip_prefix("--skip=")).collect();
     let root = rustix::process::geteuid().is_root();
     let chosen = runs(root)
         .map(|(name, who)| (title(name, who), name, who))
         .filter(|(title, ..)| title.contains(&filter))
+        .filter(|(title, ..)| skipped.iter().all(|skipped| !title.contains(skipped)))
         .collect();
     let asked = |option: &str| args.iter().any(|arg| arg == option);
     if asked("--list") { list(chosen) } else { run_all(chosen, root, asked("--nocapture")) }
