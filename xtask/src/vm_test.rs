@@ -15,6 +15,7 @@ mod host;
 mod image;
 mod kernel;
 mod labels;
+mod libselinux;
 mod lock;
 mod matrix;
 mod modules;
@@ -23,15 +24,16 @@ mod options;
 mod programs;
 mod qemu;
 mod results;
+mod systemd;
 mod table;
 
 use apt::{Apt, Gone};
 use kernel::Kernel;
 use lock::{Lock, Wanted};
-use matrix::{CELLS, Cell, Cgroups, Linux, Lsm, QUICK};
+use matrix::{CELLS, Cell, Cgroups, Init, Labeler, Linux, Lsm, OF_LABELERS, QUICK};
 use offers::As;
 use options::Options;
-use programs::{Programs, TestProgram};
+use programs::{Link, Programs, TestProgram};
 use qemu::{Accelerator, Ended, Machine};
 use results::{Results, Test, Verdict};
 use table::{Outcome, State};
@@ -107,7 +109,8 @@ fn update() -> Result {
         Linux::Debian(_, set) => Some(*set),
         Linux::Host | Linux::Files { .. } => None,
     });
-    let mut wanted: Vec<&Wanted> = kernels.chain([&labels::PACKAGES[..]]).flatten().collect();
+    let mut wanted: Vec<&Wanted> =
+        kernels.chain([&labels::PACKAGES[..], &systemd::PACKAGES[..]]).flatten().collect();
     wanted.dedup();
     Lock::write(wanted.into_iter().map(|wanted| apt.newest(wanted)).collect::<Result<_>>()?)
 }
@@ -122,11 +125,24 @@ struct Workshop<'a> {
     disk: PathBuf,
 }
 
+/// Why there is no machine.
+enum NotReady {
+    /// Something is not to be had here.
+    Lacking(String),
+    /// Something of ours cannot be built.
+    Broken(String),
+}
+
 /// What the machine of one cell is made of.
 struct Ready {
     kernel: Kernel,
     /// The unpacked tools of the label system.
     labels: Option<PathBuf>,
+    libselinux: Option<PathBuf>,
+    /// The unpacked systemd.
+    systemd: Option<PathBuf>,
+    /// An nsinit other than the usual one.
+    nsinit: Option<PathBuf>,
 }
 
 impl Workshop<'_> {
@@ -148,40 +164,57 @@ impl Workshop<'_> {
         })
     }
 
-    fn outcome(&self, cell: &Cell, ready: &Result<Ready>) -> Outcome {
+    fn outcome(&self, cell: &Cell, ready: &std::result::Result<Ready, NotReady>) -> Outcome {
+        let broken = |fault| State::Ran {
+            passed: 0,
+            failed: 0,
+            skipped: 0,
+            faults: vec![fault],
+            time: Duration::ZERO,
+        };
         let state = match ready {
-            Err(reason) => State::NotMade(reason.clone()),
-            Ok(ready) => self.start(cell, ready).unwrap_or_else(|fault| State::Ran {
-                passed: 0,
-                failed: 0,
-                skipped: 0,
-                faults: vec![fault],
-                time: Duration::ZERO,
-            }),
+            Err(NotReady::Lacking(reason)) => State::NotMade(reason.clone()),
+            Err(NotReady::Broken(fault)) => broken(fault.clone()),
+            Ok(ready) => self.start(cell, ready).unwrap_or_else(broken),
         };
         Outcome { cell: cell.name.to_owned(), state }
     }
 
-    /// Fetches and unpacks what the cell's machine is made of.
-    fn prepare(&self, cell: &Cell) -> Result<Ready> {
+    /// Fetches, unpacks and builds what the cell's machine is made of.
+    fn prepare(&self, cell: &Cell) -> std::result::Result<Ready, NotReady> {
         let kernels = self.directory.join("kernels");
         let kernel = match &cell.kernel {
             Linux::Debian(name, set) => {
-                let tree = self.apt.unpacked(name, set, &self.lock)?;
-                kernel::of_packages(&tree, &kernels.join(name))?
+                kernel::of_packages(&self.unpacked(name, set)?, &kernels.join(name))
             }
-            Linux::Host => kernel::of_host(&kernels.join("host"))?,
+            Linux::Host => kernel::of_host(&kernels.join("host")),
             Linux::Files { image, modules } => {
-                kernel::of_files(image, modules, &kernels.join("files"))?
+                kernel::of_files(image, modules, &kernels.join("files"))
             }
         };
+        let kernel = kernel.map_err(NotReady::Lacking)?;
         let labels = match cell.lsm {
             Lsm::None => None,
-            Lsm::Selinux | Lsm::AppArmor => {
-                Some(self.apt.unpacked("labels", &labels::PACKAGES, &self.lock)?)
-            }
+            Lsm::Selinux | Lsm::AppArmor => Some(self.unpacked("labels", &labels::PACKAGES)?),
         };
-        Ok(Ready { kernel, labels })
+        let mut ready = Ready { kernel, labels, libselinux: None, systemd: None, nsinit: None };
+        let path = self.directory.join(format!("nsinit-{}", cell.name));
+        if cell.labeler == Labeler::Libselinux {
+            libselinux::check().map_err(NotReady::Lacking)?;
+            let tree = self.unpacked("libselinux", &libselinux::PACKAGES)?;
+            ready.nsinit = Some(libselinux::build(&tree, &path).map_err(NotReady::Broken)?);
+            ready.libselinux = Some(tree);
+        }
+        if cell.init == Init::Systemd {
+            let built = programs::variant("systemd", Link::Static, &path, |_| ());
+            ready.nsinit = Some(built.map_err(NotReady::Broken)?);
+            ready.systemd = Some(self.unpacked("systemd", &systemd::PACKAGES)?);
+        }
+        Ok(ready)
+    }
+
+    fn unpacked(&self, name: &str, set: &[Wanted]) -> std::result::Result<PathBuf, NotReady> {
+        self.apt.unpacked(name, set, &self.lock).map_err(NotReady::Lacking)
     }
 
     /// Boots the cell's machine and reads its results.
@@ -193,10 +226,12 @@ impl Workshop<'_> {
         let orders = self.orders(cell);
         let image =
             image::make(&directory.join("image.cpio"), cell, ready, &self.programs, &orders)?;
+        let init = if cell.init == Init::Systemd { "systemd.show_status=0" } else { "" };
+        let words = format!("{} {init}", cell.lsm.kernel_word());
         let machine = Machine {
             kernel: &ready.kernel,
             image: &image,
-            words: cell.lsm.kernel_word(),
+            words: &words,
             disk: &self.disk,
             accelerator: Accelerator::Tcg,
         };
@@ -216,11 +251,16 @@ impl Workshop<'_> {
     fn orders(&self, cell: &Cell) -> String {
         let mut text = String::new();
         for (who, left_out) in [("root", &ROOT_LEAVES_OUT[..]), ("user", &[])] {
-            for program in self.programs.tests.iter().filter(|program| is_for_machines(program)) {
+            for program in self.programs.tests.iter().filter(|program| runs_in(cell, program)) {
                 let mut words = vec![format!("/tests/{}", program.name)];
                 words.extend(["--test-threads=1", "--nocapture"].map(str::to_owned));
                 let races = if cell.races { &[][..] } else { &RACES[..] };
                 words.extend(races.iter().chain(left_out).map(|name| format!("--skip={name}")));
+                let of_cell = match cell.labeler {
+                    Labeler::Libselinux if self.options.filter.is_empty() => &OF_LABELERS[..],
+                    Labeler::Libselinux | Labeler::Kernel => &[],
+                };
+                words.extend(of_cell.iter().map(|name| (*name).to_owned()));
                 words.extend(self.options.filter.iter().cloned());
                 text.push_str(&format!("{who} {}\n", words.join("\t")));
             }
@@ -229,10 +269,14 @@ impl Workshop<'_> {
     }
 }
 
-/// What no kernel can change is not run on several.
-fn is_for_machines(program: &TestProgram) -> bool {
+/// What no kernel can change is not run on several, and without nsinit nobody
+/// notices which labeler it has.
+fn runs_in(cell: &Cell, program: &TestProgram) -> bool {
     let pure = ["nsinit-config/", "nsinit-rootfs/plan", "nsinit/plan", "tests/lib"];
-    !pure.iter().any(|start| program.name.starts_with(start))
+    match cell.labeler {
+        Labeler::Kernel => !pure.iter().any(|start| program.name.starts_with(start)),
+        Labeler::Libselinux => program.name == "tests/main",
+    }
 }
 
 /// Tests that repeat something until a race would have shown: in one cell.

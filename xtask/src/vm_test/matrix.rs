@@ -11,6 +11,8 @@ pub(super) struct Cell {
     pub(super) kernel: Linux,
     pub(super) cgroups: Cgroups,
     pub(super) lsm: Lsm,
+    pub(super) init: Init,
+    pub(super) labeler: Labeler,
     /// Tests that repeat something until a race would have shown run here.
     pub(super) races: bool,
 }
@@ -27,6 +29,25 @@ pub(super) enum Linux {
         modules: PathBuf,
     },
 }
+
+/// PID 1, and so who owns the cgroups.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Init {
+    Guest,
+    /// With a manager for the user, and nsinit with the cargo feature `systemd`.
+    Systemd,
+}
+
+/// What nsinit asks about SELinux.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Labeler {
+    Kernel,
+    /// Of all tests only those run that a labeler has a part in.
+    Libselinux,
+}
+
+/// Parts of these tests' names.
+pub(super) const OF_LABELERS: [&str; 4] = ["security::", "joining::", "selinux", "label"];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Cgroups {
@@ -61,7 +82,8 @@ const LINUX_NEWEST: Linux = Linux::Debian(
 );
 
 pub(super) const fn cell(name: &'static str, kernel: Linux, cgroups: Cgroups, lsm: Lsm) -> Cell {
-    Cell { name, kernel, cgroups, lsm, races: false }
+    let (init, labeler) = (Init::Guest, Labeler::Kernel);
+    Cell { name, kernel, cgroups, lsm, init, labeler, races: false }
 }
 
 const fn with_races(mut cell: Cell) -> Cell {
@@ -69,7 +91,17 @@ const fn with_races(mut cell: Cell) -> Cell {
     cell
 }
 
-pub(super) static CELLS: [Cell; 10] = [
+const fn with_systemd(mut cell: Cell) -> Cell {
+    cell.init = Init::Systemd;
+    cell
+}
+
+const fn with_libselinux(mut cell: Cell) -> Cell {
+    cell.labeler = Labeler::Libselinux;
+    cell
+}
+
+pub(super) static CELLS: [Cell; 14] = [
     cell("6.1-v2-selinux", LINUX_6_1, Cgroups::V2, Lsm::Selinux),
     cell("6.1-v1-apparmor", LINUX_6_1, Cgroups::V1, Lsm::AppArmor),
     cell("6.12-v2-apparmor", LINUX_6_12, Cgroups::V2, Lsm::AppArmor),
@@ -78,6 +110,10 @@ pub(super) static CELLS: [Cell; 10] = [
     cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux),
     cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None),
     cell("5.10-v1-selinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux),
+    with_systemd(cell("6.1-v2-systemd", LINUX_6_1, Cgroups::V2, Lsm::None)),
+    with_libselinux(cell("6.1-v2-libselinux", LINUX_6_1, Cgroups::V2, Lsm::Selinux)),
+    with_libselinux(cell("6.12-v2-libselinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux)),
+    with_libselinux(cell("5.10-v1-libselinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux)),
     cell("newest-v2-apparmor", LINUX_NEWEST, Cgroups::V2, Lsm::AppArmor),
     cell("host", Linux::Host, Cgroups::V2, Lsm::None),
 ];
