@@ -24,16 +24,17 @@ mod options;
 mod programs;
 mod qemu;
 mod results;
+mod share;
 mod systemd;
 mod table;
 
 use apt::{Apt, Gone};
 use kernel::Kernel;
 use lock::{Lock, Wanted};
-use matrix::{CELLS, Cell, Cgroups, Init, Labeler, Linux, Lsm, OF_LABELERS, QUICK};
+use matrix::{CELLS, Cell, Cgroups, Init, Labeler, Linux, Lsm, QUICK, Share};
 use offers::As;
 use options::Options;
-use programs::{Link, Programs, TestProgram};
+use programs::{Link, Programs};
 use qemu::{Accelerator, Ended, Machine};
 use results::{Results, Test, Verdict};
 use table::{Outcome, State};
@@ -88,7 +89,7 @@ fn succeeded(outcomes: &[Outcome], strict: bool) -> bool {
 fn chosen(options: &Options) -> Result<Vec<Cell>> {
     if let (Some(image), Some(modules)) = (options.kernel.clone(), options.modules.clone()) {
         let kernel = Linux::Files { image, modules };
-        return Ok(vec![matrix::cell("kernel", kernel, Cgroups::V2, Lsm::None)]);
+        return Ok(vec![matrix::cell("kernel", kernel, Cgroups::V2, Lsm::None, Share::Kernel)]);
     }
     if let Some(name) =
         options.cells.iter().find(|name| CELLS.iter().all(|cell| cell.name != **name))
@@ -223,7 +224,7 @@ impl Workshop<'_> {
         let directory = self.directory.join("cells").join(cell.name);
         let told = |error| format!("{}: {error}", directory.display());
         fs::create_dir_all(&directory).map_err(told)?;
-        let orders = self.orders(cell);
+        let orders = share::orders(cell.share, &self.programs.tests, &self.options.filter);
         let image =
             image::make(&directory.join("image.cpio"), cell, ready, &self.programs, &orders)?;
         let init = if cell.init == Init::Systemd { "systemd.show_status=0" } else { "" };
@@ -246,49 +247,7 @@ impl Workshop<'_> {
         }
         Ok(judge(&directory, results, ended, start.elapsed()))
     }
-
-    /// Which programs are run, by whom.
-    fn orders(&self, cell: &Cell) -> String {
-        let mut text = String::new();
-        for (who, left_out) in [("root", &ROOT_LEAVES_OUT[..]), ("user", &[])] {
-            for program in self.programs.tests.iter().filter(|program| runs_in(cell, program)) {
-                let mut words = vec![format!("/tests/{}", program.name)];
-                words.extend(["--test-threads=1", "--nocapture"].map(str::to_owned));
-                let races = if cell.races { &[][..] } else { &RACES[..] };
-                words.extend(races.iter().chain(left_out).map(|name| format!("--skip={name}")));
-                let of_cell = match cell.labeler {
-                    Labeler::Libselinux if self.options.filter.is_empty() => &OF_LABELERS[..],
-                    Labeler::Libselinux | Labeler::Kernel => &[],
-                };
-                words.extend(of_cell.iter().map(|name| (*name).to_owned()));
-                words.extend(self.options.filter.iter().cloned());
-                text.push_str(&format!("{who} {}\n", words.join("\t")));
-            }
-        }
-        text
-    }
 }
-
-/// What no kernel can change is not run on several, and without nsinit nobody
-/// notices which labeler it has.
-fn runs_in(cell: &Cell, program: &TestProgram) -> bool {
-    let pure = ["nsinit-config/", "nsinit-rootfs/plan", "nsinit/plan", "tests/lib"];
-    match cell.labeler {
-        Labeler::Kernel => !pure.iter().any(|start| program.name.starts_with(start)),
-        Labeler::Libselinux => program.name == "tests/main",
-    }
-}
-
-/// Tests that repeat something until a race would have shown: in one cell.
-const RACES: [&str; 4] = [
-    "regressions::races::",
-    "hundreds_of_launches_beside_allocating_threads",
-    "clones_among_allocating_threads",
-    "who_may_trace_finds_nothing_on_a_joining_process",
-];
-
-/// Tests that become an ordinary user and do what the user does by himself.
-const ROOT_LEAVES_OUT: [&str; 1] = ["unprivileged::all_tests_pass_in_a_user_namespace"];
 
 /// A test that was skipped for what the cell offers has failed.
 fn excuse(cell: &Cell, mut test: Test) -> Test {

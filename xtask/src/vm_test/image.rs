@@ -88,6 +88,7 @@ fn description(cell: &Cell, orders: &str) -> String {
         ("PATH", PATH),
         ("NSINIT_TEST_BIN", NSINIT),
         ("NSINIT_TEST_PROBE", PROBE),
+        ("NSINIT_TEST_CALLERS", "own"),
         ("RUST_BACKTRACE", "0"),
     ] {
         text.push_str(&format!("environment {key}={value}\n"));

@@ -13,8 +13,20 @@ pub(super) struct Cell {
     pub(super) lsm: Lsm,
     pub(super) init: Init,
     pub(super) labeler: Labeler,
-    /// Tests that repeat something until a race would have shown run here.
-    pub(super) races: bool,
+    pub(super) share: Share,
+}
+
+/// Which tests run in a cell, so that none runs where nothing about it is new.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Share {
+    /// All, and those that repeat something until a race would have shown.
+    Races,
+    /// The first cell of a kernel: all but those.
+    Kernel,
+    /// Not those that neither label systems nor cgroups have a part in.
+    Rest,
+    /// Those that the labeler of nsinit has a part in.
+    Labels,
 }
 
 /// Where a kernel comes from.
@@ -42,12 +54,8 @@ pub(super) enum Init {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Labeler {
     Kernel,
-    /// Of all tests only those run that a labeler has a part in.
     Libselinux,
 }
-
-/// Parts of these tests' names.
-pub(super) const OF_LABELERS: [&str; 4] = ["security::", "joining::", "selinux", "label"];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Cgroups {
@@ -81,14 +89,14 @@ const LINUX_NEWEST: Linux = Linux::Debian(
     &[wanted("sid", "linux-binary-*-cloud-amd64"), wanted("sid", "linux-modules-*-cloud-amd64")],
 );
 
-pub(super) const fn cell(name: &'static str, kernel: Linux, cgroups: Cgroups, lsm: Lsm) -> Cell {
-    let (init, labeler) = (Init::Guest, Labeler::Kernel);
-    Cell { name, kernel, cgroups, lsm, init, labeler, races: false }
-}
-
-const fn with_races(mut cell: Cell) -> Cell {
-    cell.races = true;
-    cell
+pub(super) const fn cell(
+    name: &'static str,
+    kernel: Linux,
+    cgroups: Cgroups,
+    lsm: Lsm,
+    share: Share,
+) -> Cell {
+    Cell { name, kernel, cgroups, lsm, init: Init::Guest, labeler: Labeler::Kernel, share }
 }
 
 const fn with_systemd(mut cell: Cell) -> Cell {
@@ -96,26 +104,27 @@ const fn with_systemd(mut cell: Cell) -> Cell {
     cell
 }
 
-const fn with_libselinux(mut cell: Cell) -> Cell {
+const fn with_libselinux(name: &'static str, kernel: Linux, cgroups: Cgroups) -> Cell {
+    let mut cell = cell(name, kernel, cgroups, Lsm::Selinux, Share::Labels);
     cell.labeler = Labeler::Libselinux;
     cell
 }
 
 pub(super) static CELLS: [Cell; 14] = [
-    cell("6.1-v2-selinux", LINUX_6_1, Cgroups::V2, Lsm::Selinux),
-    cell("6.1-v1-apparmor", LINUX_6_1, Cgroups::V1, Lsm::AppArmor),
-    cell("6.12-v2-apparmor", LINUX_6_12, Cgroups::V2, Lsm::AppArmor),
-    cell("6.1-v2-apparmor", LINUX_6_1, Cgroups::V2, Lsm::AppArmor),
-    with_races(cell("6.1-hybrid", LINUX_6_1, Cgroups::Hybrid, Lsm::None)),
-    cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux),
-    cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None),
-    cell("5.10-v1-selinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux),
-    with_systemd(cell("6.1-v2-systemd", LINUX_6_1, Cgroups::V2, Lsm::None)),
-    with_libselinux(cell("6.1-v2-libselinux", LINUX_6_1, Cgroups::V2, Lsm::Selinux)),
-    with_libselinux(cell("6.12-v2-libselinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux)),
-    with_libselinux(cell("5.10-v1-libselinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux)),
-    cell("newest-v2-apparmor", LINUX_NEWEST, Cgroups::V2, Lsm::AppArmor),
-    cell("host", Linux::Host, Cgroups::V2, Lsm::None),
+    cell("6.1-v2-selinux", LINUX_6_1, Cgroups::V2, Lsm::Selinux, Share::Rest),
+    cell("6.1-v1-apparmor", LINUX_6_1, Cgroups::V1, Lsm::AppArmor, Share::Rest),
+    cell("6.12-v2-apparmor", LINUX_6_12, Cgroups::V2, Lsm::AppArmor, Share::Rest),
+    cell("6.1-v2-apparmor", LINUX_6_1, Cgroups::V2, Lsm::AppArmor, Share::Rest),
+    cell("6.1-hybrid", LINUX_6_1, Cgroups::Hybrid, Lsm::None, Share::Kernel),
+    cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux, Share::Kernel),
+    cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None, Share::Races),
+    cell("5.10-v1-selinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux, Share::Kernel),
+    cell("newest-v2-apparmor", LINUX_NEWEST, Cgroups::V2, Lsm::AppArmor, Share::Kernel),
+    with_systemd(cell("6.1-v2-systemd", LINUX_6_1, Cgroups::V2, Lsm::None, Share::Rest)),
+    with_libselinux("6.1-v2-libselinux", LINUX_6_1, Cgroups::V2),
+    with_libselinux("6.12-v2-libselinux", LINUX_6_12, Cgroups::V2),
+    with_libselinux("5.10-v1-libselinux", LINUX_5_10, Cgroups::V1),
+    cell("host", Linux::Host, Cgroups::V2, Lsm::None, Share::Kernel),
 ];
 
 /// How many of them `--quick` takes, from the first.
