@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::cargo::{succeed, target_dir};
 
+mod accelerator;
 mod apt;
 mod cpio;
 mod host;
@@ -57,12 +58,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     let workshop = Workshop::new(&options)?;
     let prepared: Vec<_> = cells.iter().map(|cell| (cell, workshop.prepare(cell))).collect();
     let queue = Mutex::new(prepared.iter());
+    let accelerator = workshop.accelerator(&prepared);
     let outcomes = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.min(cells.len()) {
             scope.spawn(|| {
                 while let Some((cell, ready)) = queue.lock().ok().and_then(|mut q| q.next()) {
-                    let outcome = workshop.outcome(cell, ready);
+                    let outcome = workshop.outcome(cell, ready, accelerator);
                     if let Ok(mut outcomes) = outcomes.lock() {
                         outcomes.push(outcome);
                     }
@@ -110,8 +112,8 @@ fn update() -> Result {
         Linux::Debian(_, set) => Some(*set),
         Linux::Host | Linux::Files { .. } => None,
     });
-    let mut wanted: Vec<&Wanted> =
-        kernels.chain([&labels::PACKAGES[..], &systemd::PACKAGES[..]]).flatten().collect();
+    let tools = [&labels::PACKAGES[..], &libselinux::PACKAGES, &systemd::PACKAGES];
+    let mut wanted: Vec<&Wanted> = kernels.chain(tools).flatten().collect();
     wanted.dedup();
     Lock::write(wanted.into_iter().map(|wanted| apt.newest(wanted)).collect::<Result<_>>()?)
 }
@@ -133,6 +135,8 @@ enum NotReady {
     /// Something of ours cannot be built.
     Broken(String),
 }
+
+type Preparation = std::result::Result<Ready, NotReady>;
 
 /// What the machine of one cell is made of.
 struct Ready {
@@ -165,7 +169,7 @@ impl Workshop<'_> {
         })
     }
 
-    fn outcome(&self, cell: &Cell, ready: &std::result::Result<Ready, NotReady>) -> Outcome {
+    fn outcome(&self, cell: &Cell, ready: &Preparation, accelerator: Accelerator) -> Outcome {
         let broken = |fault| State::Ran {
             passed: 0,
             failed: 0,
@@ -176,13 +180,13 @@ impl Workshop<'_> {
         let state = match ready {
             Err(NotReady::Lacking(reason)) => State::NotMade(reason.clone()),
             Err(NotReady::Broken(fault)) => broken(fault.clone()),
-            Ok(ready) => self.start(cell, ready).unwrap_or_else(broken),
+            Ok(ready) => self.start(cell, ready, accelerator).unwrap_or_else(broken),
         };
         Outcome { cell: cell.name.to_owned(), state }
     }
 
     /// Fetches, unpacks and builds what the cell's machine is made of.
-    fn prepare(&self, cell: &Cell) -> std::result::Result<Ready, NotReady> {
+    fn prepare(&self, cell: &Cell) -> Preparation {
         let kernels = self.directory.join("kernels");
         let kernel = match &cell.kernel {
             Linux::Debian(name, set) => {
@@ -218,8 +222,35 @@ impl Workshop<'_> {
         self.apt.unpacked(name, set, &self.lock).map_err(NotReady::Lacking)
     }
 
+    /// KVM only where a machine without tests comes to its end with it.
+    fn accelerator(&self, prepared: &[(&Cell, Preparation)]) -> Accelerator {
+        let tried = accelerator::may_be_there().and_then(|()| {
+            let ready = prepared.iter().find_map(|(cell, made)| Some((cell, made.as_ref().ok()?)));
+            let (cell, ready) = ready.ok_or("there is no machine to try it with")?;
+            let directory = self.directory.join("kvm");
+            fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+            let path = directory.join("image.cpio");
+            let image = image::make(&path, cell, ready, &self.programs, "")?;
+            let (words, disk) = (cell.lsm.kernel_word(), self.disk.as_path());
+            let kernel = &ready.kernel;
+            let machine =
+                Machine { kernel, image: &image, words, disk, accelerator: Accelerator::Kvm };
+            match machine.run(&directory, accelerator::PATIENCE, |_| ())? {
+                Ended::Done => Ok(()),
+                other => Err(format!("a machine with it: {other:?}")),
+            }
+        });
+        match tried {
+            Ok(()) => Accelerator::Kvm,
+            Err(reason) => {
+                println!("vm-test: emulation, which is slow, because KVM is not usable: {reason}");
+                Accelerator::Tcg
+            }
+        }
+    }
+
     /// Boots the cell's machine and reads its results.
-    fn start(&self, cell: &Cell, ready: &Ready) -> Result<State> {
+    fn start(&self, cell: &Cell, ready: &Ready, accelerator: Accelerator) -> Result<State> {
         let start = Instant::now();
         let directory = self.directory.join("cells").join(cell.name);
         let told = |error| format!("{}: {error}", directory.display());
@@ -234,7 +265,7 @@ impl Workshop<'_> {
             image: &image,
             words: &words,
             disk: &self.disk,
-            accelerator: Accelerator::Tcg,
+            accelerator,
         };
         let mut log = fs::File::create(directory.join("results.log")).map_err(told)?;
         let mut results = Results::default();
