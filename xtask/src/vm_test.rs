@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -43,19 +44,31 @@ use table::{Outcome, State};
 /// Nothing heard for so long is a hang: the tests themselves give up earlier.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The whole command; whether everything that ran passed.
-pub(crate) fn run(arguments: &[String]) -> Result<bool> {
+/// The exit status where no machine could be made, which is no news of the tests.
+const NOTHING_RAN: u8 = 3;
+
+/// The whole command.
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let options = options::parse(arguments)?;
     let cells = chosen(&options)?;
     if options.list {
         cells.iter().for_each(|cell| println!("{}", cell.name));
-        return Ok(true);
+        return Ok(ExitCode::SUCCESS);
     }
     if options.update {
-        return update().map(|()| true);
+        return update().map(|()| ExitCode::SUCCESS);
     }
-    host::check()?;
-    let workshop = Workshop::new(&options)?;
+    let outcomes = match host::check() {
+        Ok(()) => run_cells(&options, &cells)?,
+        Err(reason) => cells.iter().map(|cell| Outcome::not_made(cell, &reason)).collect(),
+    };
+    println!("\n{}", table::table(&outcomes).trim_end());
+    Ok(verdict(&outcomes, options.strict))
+}
+
+/// So many at a time, all of the same build.
+fn run_cells(options: &Options, cells: &[Cell]) -> Result<Vec<Outcome>> {
+    let workshop = Workshop::new(options)?;
     let prepared: Vec<_> = cells.iter().map(|cell| (cell, workshop.prepare(cell))).collect();
     let queue = Mutex::new(prepared.iter());
     let accelerator = workshop.accelerator(&prepared);
@@ -74,17 +87,22 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     });
     let mut outcomes = outcomes.into_inner().map_err(|error| error.to_string())?;
     outcomes.sort_by_key(|outcome| cells.iter().position(|cell| cell.name == outcome.cell));
-    println!("\n{}", table::table(&outcomes).trim_end());
-    Ok(succeeded(&outcomes, options.strict))
+    Ok(outcomes)
 }
 
-fn succeeded(outcomes: &[Outcome], strict: bool) -> bool {
-    let ran = |outcome: &&Outcome| matches!(outcome.state, State::Ran { .. });
+fn verdict(outcomes: &[Outcome], strict: bool) -> ExitCode {
     let well = |outcome: &Outcome| match &outcome.state {
         State::Ran { failed, faults, .. } => *failed == 0 && faults.is_empty(),
         State::NotMade(_) => !strict,
     };
-    outcomes.iter().any(|outcome| ran(&outcome)) && outcomes.iter().all(well)
+    if !outcomes.iter().all(well) {
+        ExitCode::FAILURE
+    } else if outcomes.iter().all(|outcome| matches!(outcome.state, State::NotMade(_))) {
+        println!("vm-test: nothing was tested: no machine could be made");
+        ExitCode::from(NOTHING_RAN)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// The cells that the command line asks for.
@@ -178,7 +196,7 @@ impl Workshop<'_> {
             time: Duration::ZERO,
         };
         let state = match ready {
-            Err(NotReady::Lacking(reason)) => State::NotMade(reason.clone()),
+            Err(NotReady::Lacking(reason)) => return Outcome::not_made(cell, reason),
             Err(NotReady::Broken(fault)) => broken(fault.clone()),
             Ok(ready) => self.start(cell, ready, accelerator).unwrap_or_else(broken),
         };

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::matrix::Cell;
+
 /// How a cell went.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Outcome {
@@ -22,6 +24,12 @@ pub(super) enum State {
     },
     /// There was no machine, and why.
     NotMade(String),
+}
+
+impl Outcome {
+    pub(super) fn not_made(cell: &Cell, reason: &str) -> Outcome {
+        Outcome { cell: cell.name.to_owned(), state: State::NotMade(reason.to_owned()) }
+    }
 }
 
 /// The table, and the line with the sums.
