@@ -92,7 +92,7 @@ fn run_cells(options: &Options, cells: &[Cell]) -> Result<Vec<Outcome>> {
 
 fn verdict(outcomes: &[Outcome], strict: bool) -> ExitCode {
     let well = |outcome: &Outcome| match &outcome.state {
-        State::Ran { failed, faults, .. } => *failed == 0 && faults.is_empty(),
+        State::Ran { failed, .. } => *failed == 0,
         State::NotMade(_) => !strict,
     };
     if !outcomes.iter().all(well) {
@@ -190,7 +190,7 @@ impl Workshop<'_> {
     fn outcome(&self, cell: &Cell, ready: &Preparation, accelerator: Accelerator) -> Outcome {
         let broken = |fault| State::Ran {
             passed: 0,
-            failed: 0,
+            failed: 1,
             skipped: 0,
             faults: vec![fault],
             time: Duration::ZERO,
@@ -324,12 +324,6 @@ fn show(cell: &Cell, test: &Test) {
 }
 
 fn judge(directory: &Path, results: Results, ended: Ended, time: Duration) -> State {
-    let count =
-        |is: fn(&Verdict) -> bool| results.tests.iter().filter(|test| is(&test.verdict)).count();
-    let failed =
-        |test: &Test| matches!(test.verdict, Verdict::Failed(_)).then(|| test.name.clone());
-    let mut faults: Vec<String> = results.tests.iter().filter_map(failed).collect();
-    faults.extend(results.faults.iter().cloned());
     let last = match results.unfinished() {
         Some((name, _)) => format!("; the last test started: {name}"),
         None => String::new(),
@@ -343,13 +337,20 @@ fn judge(directory: &Path, results: Results, ended: Ended, time: Duration) -> St
         Ended::Silent(time) => Some(format!("nothing heard for {} s{last}", time.as_secs())),
         Ended::Otherwise(status) => Some(format!("the machine ended by itself, {status}{last}")),
     };
+    let count =
+        |is: fn(&Verdict) -> bool| results.tests.iter().filter(|test| is(&test.verdict)).count();
+    let failed = |test: &&Test| matches!(test.verdict, Verdict::Failed(_));
+    let mut faults: Vec<String> =
+        results.tests.iter().filter(failed).map(|test| test.name.clone()).collect();
+    faults.extend(results.faults);
     faults.extend(fault);
-    if !faults.is_empty() {
+    let failed = faults.len();
+    if failed > 0 {
         faults.push(format!("console: {}", console.display()));
     }
     State::Ran {
         passed: count(|verdict| *verdict == Verdict::Passed),
-        failed: count(|verdict| matches!(verdict, Verdict::Failed(_))),
+        failed,
         skipped: count(|verdict| matches!(verdict, Verdict::Skipped(_))),
         faults,
         time,

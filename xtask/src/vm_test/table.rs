@@ -16,9 +16,10 @@ pub(super) enum State {
     /// The machine ran.
     Ran {
         passed: usize,
+        /// Tests, and whatever else went wrong.
         failed: usize,
         skipped: usize,
-        /// What went wrong besides tests, or with which.
+        /// The names of those tests, and sentences about the rest.
         faults: Vec<String>,
         time: Duration,
     },
