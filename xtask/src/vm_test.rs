@@ -70,7 +70,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
 fn run_cells(options: &Options, cells: &[Cell]) -> Result<Vec<Outcome>> {
     let workshop = Workshop::new(options)?;
     let prepared: Vec<_> = cells.iter().map(|cell| (cell, workshop.prepare(cell))).collect();
-    let queue = Mutex::new(prepared.iter());
+    // The longest first, so that no processor waits for it at the end.
+    let (long, short): (Vec<_>, Vec<_>) =
+        prepared.iter().partition(|(cell, _)| cell.share == Share::Everything);
+    let queue = Mutex::new(long.into_iter().chain(short));
     let accelerator = workshop.accelerator(&prepared);
     let outcomes = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

@@ -19,11 +19,10 @@ pub(super) struct Cell {
 /// Which tests run in a cell, so that none runs where nothing about it is new.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Share {
-    /// All, and those that repeat something until a race would have shown.
-    Races,
-    /// The first cell of a kernel: all but those.
+    Everything,
+    /// What differs from kernel to kernel.
     Kernel,
-    /// Not those that neither label systems nor cgroups have a part in.
+    /// Of this, what label systems and cgroups have a part in.
     Rest,
     /// Those that the labeler of nsinit has a part in.
     Labels,
@@ -116,8 +115,8 @@ pub(super) static CELLS: [Cell; 14] = [
     cell("6.12-v2-apparmor", LINUX_6_12, Cgroups::V2, Lsm::AppArmor, Share::Rest),
     cell("6.1-v2-apparmor", LINUX_6_1, Cgroups::V2, Lsm::AppArmor, Share::Rest),
     cell("6.1-hybrid", LINUX_6_1, Cgroups::Hybrid, Lsm::None, Share::Kernel),
-    cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux, Share::Kernel),
-    cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None, Share::Races),
+    cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux, Share::Everything),
+    cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None, Share::Rest),
     cell("5.10-v1-selinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux, Share::Kernel),
     cell("newest-v2-apparmor", LINUX_NEWEST, Cgroups::V2, Lsm::AppArmor, Share::Kernel),
     with_systemd(cell("6.1-v2-systemd", LINUX_6_1, Cgroups::V2, Lsm::None, Share::Rest)),
