@@ -69,6 +69,8 @@ fn clippy() -> Result {
 /// among the archives made by the same call.
 fn package() -> Result {
     let mut command = cargo(["package", "--workspace", "--allow-dirty", "--quiet"]);
-    command.args(["--exclude", "tests", "--exclude", "probe", "--exclude", "xtask"]);
+    for unpublished in ["tests", "probe", "bench", "floor", "xtask"] {
+        command.args(["--exclude", unpublished]);
+    }
     succeed(&mut command)
 }

@@ -12,7 +12,6 @@ mod ci;
 mod dist;
 mod docs;
 mod source;
-mod stats;
 mod test;
 mod tidy;
 
@@ -27,7 +26,8 @@ cargo xtask COMMAND
   ci                                    everything the gate asks for: format, clippy, tidy, test, docs, package
   tidy [--budget]                       the rules that a compiler does not check; --budget measures the first build
   docs                                  the documentation without warnings, and links that lead somewhere
-  bench [--rounds N] [--json FILE]      our start-up time beside other runtimes', in alternating pairs
+  bench [OPTION]…                       our times beside other runtimes' and the floor's, in alternating pairs;
+                                        --help tells the options
   dist                                  the release binaries, into target/dist
 ";
 

@@ -1,0 +1,94 @@
+//! The figures for docs/performance.md.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use crate::Result;
+use crate::report::{Cost, Outcome, Report, Spread, Times};
+
+const BEGIN: &str = "<!-- tables: cargo xtask bench --markdown -->\n";
+const END: &str = "<!-- end of tables -->";
+
+/// Puts the tables into a page that has the two marks.
+pub(crate) fn write(report: &Report, path: &Path) -> Result {
+    let error = |error: std::io::Error| format!("{}: {error}", path.display());
+    let page = fs::read_to_string(path).map_err(error)?;
+    let page = replaced(&page, &tables(report));
+    let page = page.ok_or_else(|| format!("{}: no {BEGIN:?} and {END:?}", path.display()))?;
+    fs::write(path, page).map_err(error)
+}
+
+fn replaced(page: &str, tables: &str) -> Option<String> {
+    let (before, rest) = page.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}{tables}{END}{after}"))
+}
+
+fn tables(report: &Report) -> String {
+    let mut text = String::new();
+    let dates: BTreeSet<&str> = report.workloads.iter().map(|outcome| &*outcome.date).collect();
+    let machine = &report.machine;
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "\nMeasured on {}, on {} processors of {} with {} MiB of memory, Linux {}, cgroup {}. \
+         Starting the same `true` on the host takes {} and is in every time.\n",
+        dates.into_iter().collect::<Vec<_>>().join(", "),
+        machine.processors,
+        machine.processor,
+        machine.memory_mib,
+        machine.kernel,
+        machine.cgroups,
+        time(report.bare.median),
+    );
+    let versions = report.versions.iter().map(|(name, version)| format!("{name}: {version}"));
+    let _ = writeln!(text, "{}.", versions.collect::<Vec<_>>().join("; "));
+    for outcome in &report.workloads {
+        let _ =
+            writeln!(text, "\n### ({}) {}\n\n{}", outcome.letter, outcome.words, table(outcome));
+    }
+    text
+}
+
+fn table(outcome: &Outcome) -> String {
+    let columns = ["", "median", "p10–p90", "CPU", "nsinit in the same pairs", "its share", "95 %"];
+    let mut lines = vec![
+        cells(columns.map(str::to_owned), ["private memory", "system calls"].map(str::to_owned)),
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|".to_owned(),
+        row("nsinit", &outcome.nsinit, [""; 3].map(str::to_owned), &outcome.cost),
+    ];
+    lines.extend(outcome.rivals.iter().map(|rival| {
+        let ratio = &rival.ratio;
+        let beside = [
+            time(rival.nsinit.wall.median),
+            format!("**{:.2}**", ratio.median),
+            format!("{:.2}–{:.2}", ratio.low, ratio.high),
+        ];
+        row(&rival.rival, &rival.theirs, beside, &rival.cost)
+    }));
+    let noted = outcome.rivals.iter().filter(|rival| !rival.note.is_empty());
+    let notes = noted.map(|rival| format!("{}: {}", rival.rival, rival.note));
+    let notes = notes.chain(outcome.missing.iter().map(|why| format!("not measured: {why}")));
+    format!("{}\n\n{}\n", lines.join("\n"), notes.collect::<Vec<_>>().join("; "))
+}
+
+fn row(name: &str, times: &Times, beside: [String; 3], cost: &Cost) -> String {
+    let Spread { median, p10, p90 } = times.wall;
+    let [share, ratio, interval] = beside;
+    let range = format!("{:.2}–{:.2}", p10 / 1000.0, p90 / 1000.0);
+    let times = [name.to_owned(), time(median), range, time(times.cpu.median)];
+    let [name, median, range, cpu] = times;
+    let memory = cost.peak_private_kib.map_or_else(String::new, |kib| format!("{kib} KiB"));
+    let calls = cost.system_calls.map_or_else(String::new, |calls| calls.to_string());
+    cells([name, median, range, cpu, share, ratio, interval], [memory, calls])
+}
+
+fn cells(times: [String; 7], costs: [String; 2]) -> String {
+    format!("| {} | {} |", times.join(" | "), costs.join(" | "))
+}
+
+fn time(microseconds: f64) -> String {
+    format!("{:.2} ms", microseconds / 1000.0)
+}
