@@ -12,6 +12,12 @@ pub(crate) fn probe() -> PathBuf {
     named_by("NSINIT_TEST_PROBE")
 }
 
+/// What the benchmark compares nsinit with.
+#[must_use]
+pub fn floor() -> PathBuf {
+    named_by("NSINIT_TEST_FLOOR")
+}
+
 /// A static busybox of this machine.
 pub(crate) fn busybox() -> Option<PathBuf> {
     ["/bin/busybox", "/usr/bin/busybox"].into_iter().map(PathBuf::from).find(|path| path.exists())

@@ -298,10 +298,11 @@ impl Sandbox {
     ///
     /// When it does not succeed.
     #[track_caller]
-    pub fn on_host<const N: usize>(&self, words: [&str; N]) -> String {
+    pub fn on_host<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
+        let words: Vec<String> = words.into_iter().map(|word| self.fill(word)).collect();
         let network = self.settings.iter().find(|setting| setting.starts_with("netns="));
         let mut command = Command::new(programs::probe());
-        command.arg("with").args(network).arg("--").args(words.map(|word| self.fill(word)));
+        command.arg("with").args(network).arg("--").args(&words);
         let output = command.output().expect("the probe starts");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(

@@ -1,9 +1,11 @@
 //! Black-box tests of the built `nsinit`, by theme. `cargo xtask test` runs them.
 
+mod budgets;
 mod builtin;
 mod cli;
 mod errors;
 mod examples;
+mod floor;
 mod hostile;
 mod joining;
 mod lifecycle;

@@ -4,7 +4,8 @@
 //! `/` without CLOEXEC) · `ignore=CHLD,PIPE` · `block=all` · `umask=777` ·
 //! `tmpfs=PATH` (in a mount namespace of its own) · `netns=new` or a path ·
 //! `terminal=0` (a new session with the controlling terminal on descriptor 0) ·
-//! `key=NAME` (a user key in a new session keyring) · `nofile=N`.
+//! `key=NAME` (a user key in a new session keyring) · `nofile=N` · `calls=FILE` (counts
+//! system calls, see `trace`).
 
 use std::fs::File;
 use std::io;
@@ -14,7 +15,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
-use crate::{signals, sys};
+use crate::{signals, sys, trace};
 
 /// Applies the settings before `--` in their order and becomes the command
 /// after it; returns only when that failed.
@@ -61,6 +62,7 @@ fn apply(setting: &str) -> io::Result<()> {
             rustix::process::setsid()?;
             Ok(rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?)
         }
+        "calls" => trace::follow_child(value),
         "key" => sys::add_key_in_new_session(value),
         "nofile" => {
             let limit = Some(u64::from(id()?));
