@@ -71,10 +71,11 @@ fn second_process(stage: &Path, arguments: &[String]) -> Result {
 }
 
 /// Second process: mounts, interfaces and a view of `/proc` of its own.
-pub(crate) fn isolate() -> Result {
+pub(crate) fn isolate(stage: &Path) -> Result {
     let outcome = || {
         sys::unblock_signals()?;
         set_parent_process_death_signal(Some(Signal::KILL))?;
+        leave_cgroup(&cgroup(stage))?;
         sys::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWNET)?;
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
         mount("proc", "/proc", "proc", MountFlags::empty(), None)?;
@@ -88,6 +89,17 @@ pub(crate) fn isolate() -> Result {
         Ok::<(), io::Error>(())
     };
     outcome().map_err(|error| format!("namespaces of the benchmark: {error}"))
+}
+
+/// One rival makes cgroups beside its caller's processes, wherever they are.
+fn leave_cgroup(prefix: &str) -> io::Result<()> {
+    let roots = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup"].map(Path::new);
+    let Some(root) = roots.into_iter().find(|root| root.join("cgroup.procs").exists()) else {
+        return Ok(());
+    };
+    let own = root.join(format!("{prefix}-own"));
+    fs::create_dir(&own)?;
+    fs::write(own.join("cgroup.procs"), "0")
 }
 
 /// Second process: a bridge for the container's interfaces.

@@ -84,7 +84,7 @@ fn figures(stage: &Path) -> std::path::PathBuf {
 
 /// In the second process: everything but the files that the caller asked for.
 fn measured(stage: &Path, options: Options) -> Result {
-    guard::isolate()?;
+    guard::isolate(stage)?;
     let binary = options.binary.ok_or("--binary is missing")?;
     let bench = Bench {
         stage: stage.to_owned(),
@@ -127,4 +127,25 @@ fn versions(bench: &Bench) -> std::collections::BTreeMap<String, String> {
     let version =
         |rival: &rivals::Rival| Some((rival.name.to_owned(), rival.version(&bench.nsinit)?));
     all.filter_map(version).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use crate::{markdown, report::Report, svg};
+
+    fn document(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
+    }
+
+    #[test]
+    fn the_page_and_its_picture_show_the_figures() {
+        let report = Report::read(&[document("performance.json")]).unwrap();
+        let page = fs::read_to_string(document("performance.md")).unwrap();
+        assert_eq!(markdown::with_tables(&page, &report).as_deref(), Some(&*page));
+        let picture = fs::read_to_string(document("performance.svg")).unwrap();
+        assert_eq!(svg::draw(&report), picture);
+    }
 }

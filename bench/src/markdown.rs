@@ -15,15 +15,15 @@ const END: &str = "<!-- end of tables -->";
 pub(crate) fn write(report: &Report, path: &Path) -> Result {
     let error = |error: std::io::Error| format!("{}: {error}", path.display());
     let page = fs::read_to_string(path).map_err(error)?;
-    let page = replaced(&page, &tables(report));
+    let page = with_tables(&page, report);
     let page = page.ok_or_else(|| format!("{}: no {BEGIN:?} and {END:?}", path.display()))?;
     fs::write(path, page).map_err(error)
 }
 
-fn replaced(page: &str, tables: &str) -> Option<String> {
+pub(crate) fn with_tables(page: &str, report: &Report) -> Option<String> {
     let (before, rest) = page.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}{tables}{END}{after}"))
+    Some(format!("{before}{BEGIN}{}{END}{after}", tables(report)))
 }
 
 fn tables(report: &Report) -> String {
@@ -53,11 +53,22 @@ fn tables(report: &Report) -> String {
 }
 
 fn table(outcome: &Outcome) -> String {
-    let columns = ["", "median", "p10–p90", "CPU", "nsinit in the same pairs", "its share", "95 %"];
+    let columns = [
+        "",
+        "median",
+        "p10–p90",
+        "CPU",
+        "private memory",
+        "system calls",
+        "nsinit in the same pairs",
+        "its share",
+        "95 %",
+    ];
+    let own = costs("nsinit", &outcome.nsinit, &outcome.cost);
     let mut lines = vec![
-        cells(columns.map(str::to_owned), ["private memory", "system calls"].map(str::to_owned)),
+        row(&columns.map(str::to_owned)),
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|".to_owned(),
-        row("nsinit", &outcome.nsinit, [""; 3].map(str::to_owned), &outcome.cost),
+        row(&[&own[..], &[""; 3].map(str::to_owned)].concat()),
     ];
     lines.extend(outcome.rivals.iter().map(|rival| {
         let ratio = &rival.ratio;
@@ -66,7 +77,7 @@ fn table(outcome: &Outcome) -> String {
             format!("**{:.2}**", ratio.median),
             format!("{:.2}–{:.2}", ratio.low, ratio.high),
         ];
-        row(&rival.rival, &rival.theirs, beside, &rival.cost)
+        row(&[&costs(&rival.rival, &rival.theirs, &rival.cost)[..], &beside].concat())
     }));
     let noted = outcome.rivals.iter().filter(|rival| !rival.note.is_empty());
     let notes = noted.map(|rival| format!("{}: {}", rival.rival, rival.note));
@@ -74,19 +85,20 @@ fn table(outcome: &Outcome) -> String {
     format!("{}\n\n{}\n", lines.join("\n"), notes.collect::<Vec<_>>().join("; "))
 }
 
-fn row(name: &str, times: &Times, beside: [String; 3], cost: &Cost) -> String {
+fn costs(name: &str, times: &Times, cost: &Cost) -> [String; 6] {
     let Spread { median, p10, p90 } = times.wall;
-    let [share, ratio, interval] = beside;
-    let range = format!("{:.2}–{:.2}", p10 / 1000.0, p90 / 1000.0);
-    let times = [name.to_owned(), time(median), range, time(times.cpu.median)];
-    let [name, median, range, cpu] = times;
-    let memory = cost.peak_private_kib.map_or_else(String::new, |kib| format!("{kib} KiB"));
-    let calls = cost.system_calls.map_or_else(String::new, |calls| calls.to_string());
-    cells([name, median, range, cpu, share, ratio, interval], [memory, calls])
+    [
+        name.to_owned(),
+        time(median),
+        format!("{:.2}–{:.2}", p10 / 1000.0, p90 / 1000.0),
+        time(times.cpu.median),
+        cost.peak_private_kib.map_or_else(String::new, |kib| format!("{kib} KiB")),
+        cost.system_calls.map_or_else(String::new, |calls| calls.to_string()),
+    ]
 }
 
-fn cells(times: [String; 7], costs: [String; 2]) -> String {
-    format!("| {} | {} |", times.join(" | "), costs.join(" | "))
+fn row(cells: &[String]) -> String {
+    format!("| {} |", cells.join(" | "))
 }
 
 fn time(microseconds: f64) -> String {

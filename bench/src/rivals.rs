@@ -177,6 +177,7 @@ pub(crate) const RIVALS: [Rival; 11] = [
                 "--quiet",
                 "--register=no",
                 "--keep-unit",
+                "--pipe",
                 "--private-network",
                 "--machine={id}",
                 "--directory={directory}",

@@ -122,10 +122,16 @@ impl Held {
 }
 
 impl Drop for Held {
+    /// Whoever does not end with its input is killed.
     fn drop(&mut self) {
         drop(self.stdin.take());
-        // It ended; how is not asked.
-        drop(self.child.wait());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if Instant::now() > deadline {
+                drop(self.child.kill());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
