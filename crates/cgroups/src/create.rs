@@ -305,7 +305,8 @@ fn make_below(need: &Need<'_>, base: Dir, names: &[&str]) -> Result<Member, Erro
             place::enable(hierarchy, above, &need.controllers)?;
         }
         let made = above.make(name)?;
-        let dir = match above.child(name) {
+        let opened = if made { above.made_child(name) } else { above.child(name) };
+        let dir = match opened {
             Ok(dir) => dir,
             Err(error) => {
                 if made {

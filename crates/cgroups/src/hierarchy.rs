@@ -1,9 +1,12 @@
 //! Parent: what this host has of cgroups, found by looking and not by asking for a version.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode as FileMode, OFlags};
+use rustix::io::Errno;
+
+use crate::dir::read_all;
 use crate::error::Error;
 use crate::mountinfo::{CgroupMount, cgroup_mounts};
 
@@ -81,7 +84,7 @@ impl Hierarchies {
     /// A host without usable cgroups is a finding and no error: the mode is
     /// [`Mode::None`] and [`unusable`](Hierarchies::unusable) says why.
     pub fn detect() -> Hierarchies {
-        let read = |path: &str| fs::read_to_string(path).map_err(|e| (path.to_owned(), e));
+        let read = |path: &str| read_file(path).map_err(|e| (path.to_owned(), e.into()));
         let texts = read("/proc/self/mountinfo")
             .and_then(|mounts| read("/proc/self/cgroup").map(|own| (mounts, own)));
         let (mounts, own) = match texts {
@@ -95,12 +98,12 @@ impl Hierarchies {
             }
         };
         // Absent on kernels without any v1 controller; then v2's own files tell.
-        let known = fs::read_to_string("/proc/cgroups").unwrap_or_default();
+        let known = read_file("/proc/cgroups").unwrap_or_default();
         let mut found = Hierarchies::parse(&mounts, &own, &known);
         found.drop_hidden();
         if let Some(v2) = &mut found.v2 {
             let file = v2.mount_point.join("cgroup.controllers");
-            let names = fs::read_to_string(file).unwrap_or_default();
+            let names = read_file(file).unwrap_or_default();
             v2.controllers = names.split_ascii_whitespace().map(str::to_owned).collect();
         }
         found
@@ -208,6 +211,11 @@ impl Hierarchies {
     pub(crate) fn on_device(&self, device: (u32, u32)) -> Option<&Hierarchy> {
         self.v1.iter().chain(&self.v2).find(|h| h.device == device)
     }
+}
+
+fn read_file(path: impl rustix::path::Arg) -> Result<String, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    read_all(&rustix::fs::open(path, flags, FileMode::empty())?)
 }
 
 /// Of several mounts of one hierarchy the one that shows the caller's own

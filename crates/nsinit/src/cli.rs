@@ -16,6 +16,7 @@ use crate::log::Log;
 use crate::lower::Source;
 use crate::plan::Plan;
 use crate::run;
+use crate::seal::reexecute_sealed;
 
 /// The version, and the back ends that are built in.
 const VERSION: &str = match (cfg!(feature = "selinux"), cfg!(feature = "systemd")) {
@@ -39,8 +40,26 @@ pub struct CommandLine {
     /// Where to log what the launcher does: none, stderr, or a file
     #[arg(long, global = true, value_name = "WHERE", default_value = "none")]
     log: OsString,
+    /// As they were given: for the re-execution.
+    #[arg(skip)]
+    arguments: Vec<OsString>,
     #[command(subcommand)]
     command: Command,
+}
+
+impl CommandLine {
+    /// Understands the arguments of a process, its name included.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them, or the help that they ask for.
+    pub fn parse_arguments(
+        arguments: Vec<OsString>,
+    ) -> std::result::Result<CommandLine, clap::Error> {
+        let mut line = CommandLine::try_parse_from(&arguments)?;
+        line.arguments = arguments;
+        Ok(line)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -249,15 +268,17 @@ fn exec_command(line: &CommandLine, exec: &Exec, log: &Log) -> Result<u8> {
     const ATTEMPTS: usize = 8;
     let place = Place::find(&line.root)?;
     let mut session = run::Session::open(&place)?;
+    if session.is_recorded() {
+        // The lock is left by the re-execution, and taken again by the copy.
+        reexecute_sealed(&line.arguments)?;
+    }
     let mut attempt = 1;
     let code = loop {
         // A running container is joined as it was started, whatever its directory says now.
         let Some(mut state) = session.running()? else {
-            break start(&place, session, exec, log)?;
+            break start(line, &place, session, exec, log)?;
         };
         refuse_reshaping(&exec.shape)?;
-        // The lock is left by the re-execution, and taken again by the copy.
-        crate::seal::reexecute_sealed()?;
         exec.shape.personal(&mut state.container);
         log.event("join the running container");
         let failure = match session.join(&state, &exec.shape.env, &exec.shape.command) {
@@ -285,11 +306,17 @@ fn refuse_reshaping(shape: &Shape) -> Result<()> {
     ))
 }
 
-fn start(place: &Place, session: run::Session, exec: &Exec, log: &Log) -> Result<u8> {
+fn start(
+    line: &CommandLine,
+    place: &Place,
+    session: run::Session,
+    exec: &Exec,
+    log: &Log,
+) -> Result<u8> {
     let mut directory = place.read()?;
     if directory.container.init.unwrap_or(false) {
         // Our own process stays inside as PID 1.
-        crate::seal::reexecute_sealed()?;
+        reexecute_sealed(&line.arguments)?;
     }
     let made = make_plan(&mut directory, &exec.shape, Some(session.directory()));
     let (sealed, plan) = made.map_err(|error| locate(error, &directory))?;

@@ -32,6 +32,10 @@ impl Outside {
         // The kernel removes the host ends with the namespace, but not at once.
         drop(self.links.take());
         let Some(cgroup) = self.cgroup.take() else { return Ok(()) };
+        // As a rule: nothing outlives the PID namespace.
+        if cgroup.remove_empty().map_err(Error::Cgroup)? {
+            return Ok(());
+        }
         cgroup.kill().map_err(Error::Cgroup)?;
         cgroup.remove().map_err(Error::Cgroup)
     }

@@ -229,6 +229,10 @@ impl Entry {
         self.path.join("state.json")
     }
 
+    pub(crate) fn is_recorded(&self) -> bool {
+        fs::symlink_metadata(self.file()).is_ok()
+    }
+
     /// What is recorded; None when nothing is.
     ///
     /// # Errors

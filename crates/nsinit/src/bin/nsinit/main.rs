@@ -4,7 +4,6 @@
 use std::ffi::OsString;
 use std::io::Write;
 
-use clap::Parser;
 use nsinit::Error;
 use nsinit::cli::{self, CommandLine};
 
@@ -13,7 +12,7 @@ mod sys;
 
 /// What `main` is elsewhere: the exit code.
 fn run(arguments: Vec<OsString>) -> u8 {
-    let line = match CommandLine::try_parse_from(arguments) {
+    let line = match CommandLine::parse_arguments(arguments) {
         Ok(line) => line,
         Err(error) => {
             // Help and version go to standard output, everything else to standard error.
