@@ -1,5 +1,6 @@
 //! Parent: the second reading of a faulty text, which tells all that is wrong.
 
+use std::ops::Range;
 use std::str::Utf8Error;
 
 use serde::Deserialize;
@@ -39,17 +40,15 @@ pub(crate) fn at(
     suggestion: Option<String>,
 ) -> Faults {
     let (root, _) = json::parse(text);
-    let (path, span) = match root.as_ref().and_then(|root| root.named(KeyPath::default(), path)) {
-        Some((found, span)) => (found, span),
-        None => {
-            return Faults::new(
-                Some(name.to_owned()),
-                vec![Fault::new(path.into(), message, suggestion)],
-            );
-        }
-    };
-    let fault = TextFault { path, span, message, suggestion };
-    Faults::new(Some(name.to_owned()), vec![locate(text, fault)])
+    let mut paths = std::iter::successors(Some(path), |path| {
+        path.rfind(['.', '[']).map(|end| path.split_at(end).0)
+    });
+    let span = root.and_then(|root| paths.find_map(|path| root.named(KeyPath::default(), path)));
+    let mut fault = Fault::new(path.to_owned(), message, suggestion);
+    if let Some(span) = span {
+        fault = located(text, span, fault);
+    }
+    Faults::new(Some(name.to_owned()), vec![fault])
 }
 
 /// Faults of a value that was not read from a text.
@@ -86,6 +85,10 @@ fn decode(root: &mut Node, text: &str, found: &mut Vec<TextFault>) -> Option<Con
             found.push(mismatch::tell(root, &positions, &error, text));
         }
         root.drop_at(&positions);
+        if let Some(key) = mismatch::meant(root, &positions, &error) {
+            // What the key that was meant lacks is no fault of its own.
+            root.rename(&positions, key);
+        }
     }
     None
 }
@@ -106,9 +109,10 @@ fn placed(findings: Vec<Finding>, root: &Node) -> impl Iterator<Item = TextFault
     let kept = findings
         .into_iter()
         .filter(|finding| !finding.because.iter().any(|path| root.has_lost(path)));
-    kept.map(|Finding { path, message, suggestion, .. }| {
+    kept.map(|Finding { path, message, suggestion, on_key, .. }| {
+        let key = root.key_span(&path).filter(|_| on_key);
         let (node, path, _) = root.find(&path);
-        TextFault { path, span: node.span.clone(), message, suggestion }
+        TextFault { path, span: key.unwrap_or(node.span.clone()), message, suggestion }
     })
 }
 
@@ -124,12 +128,16 @@ fn unexplained(text: &str, cause: &serde_json::Error) -> TextFault {
 
 fn locate(text: &str, fault: TextFault) -> Fault {
     let TextFault { path, span, message, suggestion } = fault;
+    located(text, span, Fault::new(path.text(), message, suggestion))
+}
+
+fn located(text: &str, span: Range<usize>, fault: Fault) -> Fault {
     let lines = Lines(text);
     let position = lines.position(span.start);
     Fault {
         line: Some(position.line),
         column: Some(position.column),
         excerpt: Some(lines.excerpt(span)),
-        ..Fault::new(path.text(), message, suggestion)
+        ..fault
     }
 }

@@ -20,7 +20,7 @@ const SEED: &str = r#"{
   "devices": [{"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "access": "rw"}],
   "networks": [{"type": "veth", "context": {"bridge": "br0"}, "address": "10.0.0.2/24",
                 "gateway": "10.0.0.1", "ipv6_address": "fd00::2/64", "mtu": 1500,
-                "routes": [{"destination": "10.0.0.0/8"}]}, {"type": "loopback"}],
+                "routes": [{"destination": "10.0.0.0/8", "gateway": "10.0.0.3"}]}, {"type": "loopback"}],
   "cgroups": {"name": "koye", "parent": "a/b", "memory": 5248000, "memory_swap": -1,
               "cpuset_cpus": "0-3,6", "unified": {"memory.low": "1"}}
 }"#;

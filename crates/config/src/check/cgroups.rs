@@ -233,11 +233,12 @@ fn unified(found: &mut Findings, all: At<'_>, cgroups: &Cgroups) {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
         let names_file = file.split_once('.').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
         if !names_file || !file.chars().all(plain) || file.contains("..") {
-            found.fault(at, "is not a control file, such as \"memory.low\"");
+            found.fault(at, "is not a control file, such as \"memory.low\"").on_key();
         } else if file.starts_with("cgroup.") {
-            found.fault(at, "files of the group itself are the runtime's");
+            found.fault(at, "files of the group itself are the runtime's").on_key();
         } else if let Some((_, key)) = OWN_KEYS.iter().find(|(own, _)| own == file) {
-            found.fault(at, format!("has the key {key}")).help(format!("use cgroups.{key}"));
+            let fault = found.fault(at, format!("has the key {key}"));
+            fault.help(format!("use cgroups.{key}")).on_key();
         }
         if found.text(at, value) && value.contains('\n') {
             found.fault(at, "must not contain a line feed");

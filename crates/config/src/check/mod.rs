@@ -31,11 +31,18 @@ pub(crate) struct Finding {
     /// Other places that it also hangs on: if something there could not be
     /// decoded, this may be no fault at all.
     pub(crate) because: Vec<KeyPath>,
+    /// The key is at fault, not its value.
+    pub(crate) on_key: bool,
 }
 
 impl Finding {
     fn help(&mut self, suggestion: impl Into<String>) -> &mut Finding {
         self.suggestion = Some(suggestion.into());
+        self
+    }
+
+    fn on_key(&mut self) -> &mut Finding {
+        self.on_key = true;
         self
     }
 

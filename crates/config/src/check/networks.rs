@@ -261,7 +261,7 @@ fn check_route(found: &mut Findings, at: At<'_>, route: &Route, own: [&Address; 
     if matches!(own, Address::Absent) {
         found.fault(at.key("destination"), format!("a route of this family needs {key}"));
     }
-    let Some(text) = &route.gateway else { return };
+    let text = &route.gateway;
     match parse_address(text, if v4 { Family::V4 } else { Family::V6 }) {
         Err(message) => {
             found.fault(at.key("gateway"), message);
