@@ -114,7 +114,7 @@ pub(crate) fn resolve(
         if found == FileType::Symlink && (last == Last::Follow || !todo.is_empty()) {
             links += 1;
             if links > MAX_LINKS {
-                return Err(error(&next, Errno::LOOP));
+                return Err(error(path, Errno::LOOP));
             }
             let target = read_link(here, &name).map_err(|errno| error(&next, errno))?;
             if target.is_absolute() {

@@ -165,6 +165,15 @@ impl Rootfs {
         }
     }
 
+    /// Checks that a directory will be there once these mounts are made. What only the
+    /// mounts can show is not looked at, and passes.
+    ///
+    /// # Errors
+    /// It is missing, or something else is there.
+    pub fn expect_directory(&self, mounts: &[Mount], path: impl AsRef<Path>) -> Result<(), Error> {
+        crate::site::expect_directory(self, mounts, path.as_ref())
+    }
+
     /// Checks everything that can be checked and returns what the child has to do,
     /// in order. Changes nothing. Equal inputs give equal steps.
     ///

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, StatVfsMountFlags};
+use rustix::io::Errno;
 
 use crate::examine::{self, Access, Found, Last, absolute};
 use crate::filesystem::OverProc;
@@ -143,6 +144,25 @@ impl<'a> Site<'a> {
     pub(crate) fn existing(&self, path: &Path) -> Result<Place, Error> {
         let (at, _) = self.look(path, Last::Follow)?;
         Place::new(path, &at)
+    }
+}
+
+pub(crate) fn expect_directory(root: &Rootfs, mounts: &[Mount], path: &Path) -> Result<(), Error> {
+    let mut site = Site::new(root);
+    site.plan(Path::new("dev"));
+    for mount in mounts {
+        let at = site.destination_of(mount)?;
+        site.plan(&at);
+    }
+    match site.look(path, Last::Follow) {
+        // Mount points are made, with what is above them.
+        Ok((at, Found::Missing)) if !site.planned.iter().any(|mount| mount.starts_with(&at)) => {
+            Err(Error::io(path, Errno::NOENT))
+        }
+        Ok((_, Found::Is(kind))) if kind != FileType::Directory => {
+            Err(Error::kind(path, "not a directory"))
+        }
+        _ => Ok(()),
     }
 }
 
