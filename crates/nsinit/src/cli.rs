@@ -8,12 +8,14 @@ use clap::{Args, Parser, Subcommand};
 use nsinit_config::{Container, Mount, NamespaceEntry};
 use nsinit_namespaces::Namespace;
 
+use crate::blame;
 use crate::directory::{self, Directory, Origin, Place};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::log::Log;
 use crate::lower::Source;
 use crate::plan::Plan;
+use crate::preflight;
 use crate::run;
 
 /// The version, and the back ends that are built in.
@@ -110,8 +112,8 @@ fn parse_bind(text: &str) -> std::result::Result<Mount, String> {
         None => (text.strip_suffix(":ro").unwrap_or(text), false),
     };
     let (source, destination) = paths.split_once(':').unwrap_or((paths, paths));
-    if source.is_empty() {
-        return Err("must be SRC[:DST][:rw]".into());
+    if source.is_empty() || !(destination.starts_with('/') || destination == source) {
+        return Err("must be SRC[:DST][:rw], with an absolute DST".into());
     }
     let resolved = std::path::absolute(source).map_err(|error| error.to_string())?;
     let destination = match paths.contains(':') {
@@ -149,6 +151,19 @@ impl Shape {
                 }
             }
             None => {}
+        }
+    }
+
+    /// The option that gave a key its value, where it is not the configuration's.
+    fn option_of(&self, key: &str, directory: &Directory) -> Option<&'static str> {
+        let index =
+            key.strip_prefix("mounts[").and_then(|rest| rest.split(']').next()?.parse().ok());
+        let own_mounts = directory.container.mounts.len().saturating_sub(self.bind.len());
+        match key {
+            "user" if self.user.is_some() => Some("--user"),
+            "working_dir" if self.cwd.is_some() => Some("--cwd"),
+            _ if index.is_some_and(|index: usize| index >= own_mounts) => Some("--bind"),
+            _ => None,
         }
     }
 
@@ -213,9 +228,8 @@ fn make_plan(
     shape: &Shape,
     run_directory: Option<&Path>,
 ) -> Result<(Container, Plan)> {
-    let own_mounts = directory.container.mounts.len();
     shape.shape(directory);
-    plan_of(directory, shape, run_directory).map_err(|error| locate(error, directory, own_mounts))
+    plan_of(directory, shape, run_directory).map_err(|error| locate(error, directory, shape))
 }
 
 fn plan_of(
@@ -237,20 +251,21 @@ fn plan_of(
         environment: &shape.env,
     };
     let plan = Plan::from_source(&source, shape.command.iter())?;
+    preflight::ask(&plan)?;
     Ok((sealed, plan))
 }
 
 /// Tells an error about a key like the configuration's own faults: at its place, which
-/// for a mount beyond the configuration's own is the command line.
-fn locate(error: Error, directory: &Directory, own_mounts: usize) -> Error {
-    let Error::Container { key, message, hint } = error else { return error };
-    let index = key.strip_prefix("mounts[").and_then(|rest| rest.split(']').next()?.parse().ok());
-    if index.is_some_and(|index: usize| index >= own_mounts) {
-        return Error::Container { key: "--bind".into(), message, hint };
-    }
-    match &directory.origin {
-        Origin::File(file) => Error::Config(file.fault_at(&key, message, hint).into()),
-        _ => Error::Container { key, message, hint },
+/// may be the command line.
+fn locate(error: Error, directory: &Directory, shape: &Shape) -> Error {
+    let Some((key, message, hint)) = blame::of(&error, &directory.container) else { return error };
+    match (shape.option_of(&key, directory), &directory.origin) {
+        (Some(option), _) if matches!(error, Error::Config(_)) => {
+            Error::Usage(format!("{option}: {message}"))
+        }
+        (Some(option), _) => Error::Container { key: option.into(), message, hint },
+        (None, Origin::File(file)) => Error::Config(file.fault_at(&key, message, hint).into()),
+        _ => error,
     }
 }
 
@@ -306,7 +321,9 @@ fn start(place: &Place, session: run::Session, exec: &Exec, log: &Log) -> Result
         say(&remark);
     }
     log.event(&format!("start the container of {}", directory.path.display()));
-    session.start(&directory, sealed, &plan, log)
+    session
+        .start(&directory, sealed, &plan, log)
+        .map_err(|error| locate(error, &directory, &exec.shape))
 }
 
 /// One line on standard error.

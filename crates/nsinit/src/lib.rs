@@ -21,6 +21,7 @@
 //! Three files hold the story: `plan.rs`, `launch.rs` (the launcher), `init.rs` (the
 //! process between clone and execve).
 
+mod blame;
 mod builtin;
 pub mod cli;
 mod directory;
@@ -35,6 +36,7 @@ mod log;
 mod lower;
 mod own_file;
 mod plan;
+mod preflight;
 mod process;
 mod program;
 mod run;

@@ -1,6 +1,6 @@
 //! The command `nsinit`: arguments, one printed error, an exit code.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -29,10 +29,18 @@ fn one_line(message: &str) -> String {
     message.chars().map(escape).collect()
 }
 
+/// Whether standard error shows colours, and nobody objects (no-color.org).
+fn colours() -> bool {
+    let objection = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    std::io::stderr().is_terminal() && !objection && !dumb
+}
+
 fn report(error: &Error) -> ExitCode {
     let mut text = match error {
         // Faults of a configuration come with their own places.
-        Error::Config(_) => format!("{error}\n"),
+        Error::Config(error) if colours() => format!("{}\n", error.faults().coloured()),
+        Error::Config(error) => format!("{error}\n"),
         _ => format!("nsinit: {}\n", one_line(&error.to_string())),
     };
     if let Some(hint) = error.hint() {

@@ -65,7 +65,19 @@ fn resolve_user(
     let (mut passwd, mut group) = (open("/etc/passwd")?, open("/etc/group")?);
     let passwd = passwd.as_mut().map(|file| file as &mut dyn Read);
     let group = group.as_mut().map(|file| file as &mut dyn Read);
-    User::resolve(spec, groups, passwd, group).map_err(refused("user"))
+    User::resolve(spec, groups, passwd, group).map_err(|error| {
+        let additional = match &error {
+            nsinit_security::Error::NotFound { what: "group", name, .. } => {
+                // A group after the colon is looked up first.
+                groups.iter().position(|group| group == name).filter(|_| !spec.ends_with(name))
+            }
+            _ => None,
+        };
+        match additional {
+            Some(index) => refused(&format!("additional_groups[{index}]"))(error),
+            None => refused("user")(error),
+        }
+    })
 }
 
 fn check_mapped(user: &User, maps: Option<&IdMaps>) -> Result<()> {
@@ -269,6 +281,9 @@ pub(crate) fn program(
         }
         (args, _) => args,
     };
+    if args.first().is_some_and(|program| program.is_empty()) {
+        return Err(Error::Usage("the program's name is empty".into()));
+    }
     let mut environment = environment(container, host, user, terminal);
     for entry in extra_environment {
         let key = entry.split_inclusive('=').next().unwrap_or(entry);
@@ -281,8 +296,11 @@ pub(crate) fn program(
 
 /// Exactly what the configuration says, or the default.
 fn environment(container: &Container, host: &Host, user: &User, terminal: bool) -> Vec<String> {
-    if let Some(environment) = &container.environment {
-        return environment.clone();
+    if let Some(entries) = &container.environment {
+        // The last one holds; what a program makes of two is its own affair.
+        let key = |entry: &str| entry.split_once('=').map(|(key, _)| key.to_owned());
+        let again = |at: usize| entries[at + 1..].iter().any(|e| key(e) == key(&entries[at]));
+        return (0..entries.len()).filter(|at| !again(*at)).map(|at| entries[at].clone()).collect();
     }
     let home = match &user.home {
         Some(home) => home.as_str(),
