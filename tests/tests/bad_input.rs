@@ -1,0 +1,471 @@
+//! The table of bad input against the program: refused at its place, by `plan` and by
+//! `exec`, with nothing done.
+//!
+//! The rows are those of the yardstick, B1 to B96; what a `container.json` can be wrong
+//! in by itself is in `crates/config/tests/table`.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tests::{Outcome, Sandbox, require};
+
+#[path = "../../crates/config/tests/table/mod.rs"]
+mod table;
+
+/// Rows that have no place here, and why.
+const ELSEWHERE: [(&str, &str); 9] = [
+    ("B38", "ambient capabilities are no key: they follow from user and capabilities"),
+    ("B43", "a terminal without one on standard input is accepted: tests/terminal.rs"),
+    ("B85", "a container has no name but its directory"),
+    ("B86", "a container has no name but its directory"),
+    ("B92", "the host has to forbid user namespaces: crates/namespaces/tests/kernel/denials.rs"),
+    ("B93", "there is no stopped container: exec starts one"),
+    ("B94", "as B43"),
+    ("B96", "there is no update"),
+    ("B89", "there is no --pid-file: the file `pid` lies in the container's directory"),
+];
+
+/// What only the host can show: number, text, position, key, words.
+type HostRow = (&'static str, &'static str, &'static str, &'static str, &'static str);
+
+const HOST: [HostRow; 19] = [
+    ("B34", r#"{"working_dir":"/nowhere"}"#, "1:16", "working_dir", "no such file|made by a mount"),
+    ("B34", r#"{"working_dir":"/etc/passwd"}"#, "1:16", "working_dir", "not a directory"),
+    ("B35", r#"{"user":"nobody2"}"#, "1:9", "user", "\"nobody2\": not in the container's"),
+    ("B35", r#"{"user":"1:nogroup2"}"#, "1:9", "user", "\"nogroup2\": not in the container's"),
+    (
+        "B36",
+        r#"{"user":"1","additional_groups":["audio","nogroup2"]}"#,
+        "1:42",
+        "additional_groups[1]",
+        "\"nogroup2\": not in the container's",
+    ),
+    (
+        "B52",
+        r#"{"mounts":[{"source":"/nowhere","destination":"/data"}]}"#,
+        "1:22",
+        "mounts[0].source",
+        "/nowhere: no such file or directory|\"optional\": true",
+    ),
+    (
+        "B52",
+        r#"{"mounts":[{"source":"/etc/passwd","destination":"/etc"}]}"#,
+        "1:50",
+        "mounts[0].destination",
+        "destination is a directory, the source is not",
+    ),
+    (
+        "B52",
+        r#"{"mounts":[{"source":"/etc","destination":"/bin/probe"}]}"#,
+        "1:43",
+        "mounts[0].destination",
+        "destination is not a directory, the source is",
+    ),
+    (
+        "B57",
+        r#"{"mounts":[{"source":"/etc","destination":"/loop/x"}]}"#,
+        "1:43",
+        "mounts[0].destination",
+        "/loop/x: too many levels of symbolic links",
+    ),
+    (
+        "B57",
+        r#"{"mounts":[{"source":"/etc","destination":"/loop"}]}"#,
+        "1:43",
+        "mounts[0].destination",
+        "is a symbolic link to loop",
+    ),
+    ("B58", r#"{"rootfs":"nowhere"}"#, "1:11", "rootfs", "nowhere: no such file or directory"),
+    ("B58", r#"{"rootfs":"etc/passwd"}"#, "1:11", "rootfs", "is not a directory"),
+    ("B58", r#"{"rootfs":"link"}"#, "1:11", "rootfs", "is a symbolic link to etc"),
+    ("B58", r#"{"rootfs":"/proc/1/../.."}"#, "1:11", "rootfs", "root of the host"),
+    (
+        "B63",
+        r#"{"namespaces":["NEWNS",{"type":"NEWNET","path":"/etc/passwd"}]}"#,
+        "1:48",
+        "namespaces[1].path",
+        "not a namespace (NEWNET expected)",
+    ),
+    (
+        "B63",
+        r#"{"namespaces":["NEWNS",{"type":"NEWNET","path":"/proc/self/ns/uts"}]}"#,
+        "1:48",
+        "namespaces[1].path",
+        "a NEWUTS namespace, not NEWNET",
+    ),
+    (
+        "B63",
+        r#"{"namespaces":["NEWNS",{"type":"NEWNET","path":"/nowhere"}]}"#,
+        "1:48",
+        "namespaces[1].path",
+        "/nowhere: No such file or directory",
+    ),
+    (
+        "B63",
+        r#"{"namespaces":["NEWNS",{"type":"NEWPID","path":"/proc/self/ns/pid"}]}"#,
+        "1:15",
+        "namespaces",
+        "NEWPID with a path is not supported",
+    ),
+    (
+        "",
+        r#"{"init":true,"namespaces":["NEWNS"]}"#,
+        "1:9",
+        "init",
+        "needs a new PID namespace (NEWPID)",
+    ),
+];
+
+/// Needs root, and cgroups of either version.
+const LIMITS: [HostRow; 2] = [
+    (
+        "B69",
+        r#"{"cgroups":{"cpuset_cpus":"0,8000"}}"#,
+        "1:27",
+        "cgroups.cpuset_cpus",
+        "8000 is not online: this host has 0",
+    ),
+    (
+        "B69",
+        r#"{"cgroups":{"cpuset_mems":"1000"}}"#,
+        "1:27",
+        "cgroups.cpuset_mems",
+        "1000 is not online: this host has 0",
+    ),
+];
+
+/// Needs root, and a memory controller of cgroup v1.
+const V2_LIMITS: [HostRow; 3] = [
+    (
+        "B73",
+        r#"{"cgroups":{"memory_high":8388608}}"#,
+        "1:27",
+        "cgroups.memory_high",
+        "needs cgroup v2",
+    ),
+    ("B73", r#"{"cgroups":{"oom_group":true}}"#, "1:25", "cgroups.oom_group", "needs cgroup v2"),
+    (
+        "B73",
+        r#"{"cgroups":{"unified":{"memory.low":"0"}}}"#,
+        "1:37",
+        "cgroups.unified[\"memory.low\"]",
+        "needs cgroup v2",
+    ),
+];
+
+/// Needs root; in a network namespace that has the bridge `br0` with 10.0.0.1 and 1400.
+const BRIDGES: [HostRow; 6] = [
+    (
+        "B75",
+        r#"{"networks":[{"type":"loopback"},{"type":"veth","context":{"bridge":"br7"}}]}"#,
+        "1:69",
+        "networks[1].context.bridge",
+        "bridge br7: there is none|ip link add br7 type bridge|\"create\": true",
+    ),
+    (
+        "B75",
+        r#"{"networks":[{"type":"veth","context":{"bridge":"lo"}}]}"#,
+        "1:49",
+        "networks[0].context.bridge",
+        "bridge lo: not a bridge",
+    ),
+    (
+        "B78",
+        r#"{"networks":[{"type":"veth","context":{"bridge":"br0"},"mtu":1500}]}"#,
+        "1:62",
+        "networks[0].mtu",
+        "mtu 1500: above the 1400 of bridge br0",
+    ),
+    (
+        "B79",
+        r#"{"networks":[{"type":"veth","context":{"bridge":"br0"},"name":"all"}]}"#,
+        "1:63",
+        "networks[0].name",
+        "interface \"all\": is reserved",
+    ),
+    (
+        "B80",
+        r#"{"networks":[{"type":"veth","context":{"bridge":"br0"},"address":"10.0.0.1/24"}]}"#,
+        "1:66",
+        "networks[0].address",
+        "address 10.0.0.1: in use by br0",
+    ),
+    (
+        "B80",
+        r#"{"networks":[{"type":"veth","context":{"bridge":"br0"},"address":"10.0.0.2/24"},{"type":"veth","context":{"bridge":"br0"},"address":"10.0.0.2/24"}]}"#,
+        "1:133",
+        "networks[1].address",
+        "address 10.0.0.2: in use by eth0",
+    ),
+];
+
+/// Number, arguments, exit code, words of standard error.
+type CommandRow = (&'static str, &'static [&'static str], i32, &'static str);
+
+const COMMANDS: [CommandRow; 28] = [
+    ("B29", &["exec"], 2, "no program|\"args\""),
+    ("B29", &["plan"], 2, "no program|\"args\""),
+    ("B30", &["exec", ""], 2, "the program's name is empty"),
+    ("B31", &["exec", "--env", "FOO", "probe"], 2, "--env|KEY=VALUE"),
+    ("B32", &["exec", "--env", "=x", "probe"], 2, "--env|KEY=VALUE"),
+    ("B33", &["exec", "--cwd", "srv", "probe"], 2, "--cwd|must be absolute"),
+    ("B34", &["exec", "--cwd", "/nowhere", "probe"], 125, "--cwd: /nowhere: no such file"),
+    ("B34", &["exec", "--cwd", "/a/../b", "probe"], 2, "--cwd: must not contain \"..\""),
+    ("B35", &["exec", "--user=-1", "probe"], 2, "--user: \"-1\" is neither a user id nor"),
+    ("B35", &["exec", "--user", "nobody2", "probe"], 125, "--user|not in the container's"),
+    ("B47", &["exec", "--bind", "/etc:data", "probe"], 2, "--bind|an absolute DST"),
+    ("B48", &["exec", "--bind", "/etc:/../x", "probe"], 2, "--bind: must not contain \"..\""),
+    ("B52", &["exec", "--bind", "$HOST/nowhere:/data", "probe"], 125, "--bind: $HOST/nowhere: no"),
+    ("B56", &["exec", "--bind", "/etc:/proc/x", "probe"], 2, "--bind: must not be below /proc"),
+    ("B84", &[], 2, "Usage: nsinit"),
+    ("B84", &["exce"], 2, "'exce'|similar|'exec'"),
+    ("B84", &["exec", "--nowhere", "probe"], 2, "--nowhere"),
+    ("B84", &["exec", "--usr", "x", "probe"], 2, "'--usr'|similar|'--user'"),
+    ("B84", &["exec", "--network", "hst", "probe"], 2, "--network|host, none"),
+    ("B87", &["--root", "$HOST/nowhere", "exec", "probe"], 125, "open $HOST/nowhere: No such"),
+    ("B87", &["plan", "--root", "$ROOT/etc/passwd", "probe"], 125, "etc/passwd: not a directory"),
+    ("B87", &["--log", "$HOST/nowhere/log", "exec", "probe"], 125, "open the log|No such file"),
+    ("B90", &["exec", "--user"], 2, "a value is required for '--user"),
+    ("B90", &["exec", "--user", "a", "--user", "b", "probe"], 2, "--user|multiple times"),
+    ("B90", &["exec", "--user", "-1", "probe"], 2, "'-1'"),
+    ("B90", &["exec", "--tty=1", "probe"], 2, "--tty"),
+    ("B90", &["exec", "--", "--user"], 127, "--user: executable file not found"),
+    ("B90", &["spec", "probe"], 2, "'probe'"),
+];
+
+/// All paths below a directory.
+fn names(directory: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).expect("own directory").filter_map(Result::ok) {
+        names.push(entry.path().display().to_string());
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            names.extend(self::names(&entry.path()));
+        }
+    }
+    names.sort();
+    names
+}
+
+/// Runs what must be refused: nothing of it is done, and it does not panic.
+#[track_caller]
+fn refused(sandbox: &Sandbox, number: &str, words: &[&str]) -> Outcome {
+    let before = names(&sandbox.root());
+    let outcome = sandbox.command_line(words);
+    outcome.stdout("").stderr_lacks("panicked");
+    assert_eq!(names(&sandbox.root()), before, "{number}: the directory has changed");
+    outcome
+}
+
+/// Runs `plan` and `exec` over what is there; returns the longer time of the two.
+#[track_caller]
+fn told(sandbox: &Sandbox, number: &str, place: &str, words: &str) -> Duration {
+    let mut longest = Duration::ZERO;
+    for command in [&["plan", "probe"], &["exec", "probe"]] {
+        let started = Instant::now();
+        let outcome = refused(sandbox, number, command);
+        longest = longest.max(started.elapsed());
+        outcome.code(125);
+        let err = outcome.err();
+        assert!(err.starts_with(place), "{number}: not at {place:?}:\n{err}");
+        for word in words.split('|') {
+            assert!(err.contains(word), "{number}: no {word:?} in:\n{err}");
+        }
+    }
+    longest
+}
+
+fn write(sandbox: &Sandbox, content: impl AsRef<[u8]>) {
+    fs::write(sandbox.root().join("container.json"), content).expect("own directory");
+}
+
+fn at(position: &str, path: &str) -> String {
+    let path = if path.is_empty() { String::new() } else { format!("{path}:") };
+    format!("container.json:{position}: {path}")
+}
+
+#[track_caller]
+fn told_each(sandbox: &Sandbox, rows: &[HostRow]) {
+    for (number, text, position, path, words) in rows {
+        write(sandbox, sandbox.fill(text));
+        told(sandbox, number, &at(position, path), words);
+    }
+    sandbox.assert_clean();
+}
+
+#[test]
+fn every_bad_text_is_refused_at_its_place() {
+    let sandbox = Sandbox::new();
+    let mut slowest = (Duration::ZERO, "");
+    let rows = table::all();
+    for row in &rows {
+        write(&sandbox, &row.text);
+        let took = told(&sandbox, row.number, &at(&row.position, &row.path), row.words);
+        slowest = slowest.max((took, row.number));
+    }
+    sandbox.assert_clean();
+    println!("{} texts, the slowest: {:?} for {}", rows.len(), slowest.0, slowest.1);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_at_their_place() {
+    let sandbox = Sandbox::new();
+    let utf16: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for (number, bytes, position, words) in [
+        ("B10", &utf16[..], "1:1", "is UTF-16, must be UTF-8|save it as UTF-8"),
+        ("B11", b"{\n\"hostname\":\"a\xffb\"}", "2:14", "invalid UTF-8: byte 0xff at offset 15"),
+        ("B11", b"\xc3\x28", "1:1", "invalid UTF-8: byte 0xc3 at offset 0"),
+    ] {
+        write(&sandbox, bytes);
+        told(&sandbox, number, &at(position, ""), words);
+    }
+}
+
+#[test]
+fn what_is_no_small_regular_file_is_refused_as_what_it_is() {
+    let case = |number, place: &str, make: &dyn Fn(&Path)| {
+        let sandbox = Sandbox::new();
+        make(&sandbox.root().join("container.json"));
+        told(&sandbox, number, place, "container.json");
+    };
+    case("B18", "container.json: is larger than 4 MiB, which is the limit", &|path| {
+        fs::File::create(path).and_then(|file| file.set_len(64 << 20)).expect("own directory");
+    });
+    case("B19", "container.json: is a directory, must be a regular file", &|path| {
+        fs::create_dir(path).expect("own directory");
+    });
+    case("B19", "container.json: is a named pipe, must be a regular file", &|path| {
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, path, mode).expect("own directory");
+    });
+    case("B19", "container.json: is a socket, must be a regular file", &|path| {
+        drop(UnixListener::bind(path).expect("own directory"));
+    });
+    case("B19", "", &|path| symlink("/dev/zero", path).expect("own directory"));
+}
+
+#[test]
+fn what_the_host_lacks_is_told_at_its_place() {
+    require!(Container);
+    let sandbox = Sandbox::new().symlink("loop", "loop").symlink("link", "etc");
+    told_each(&sandbox, &HOST);
+}
+
+#[test]
+fn a_fault_of_the_host_reads_like_one_of_the_text() {
+    require!(Container);
+    let sandbox = Sandbox::new().config("{\n  \"working_dir\": \"/srv\"\n}");
+    let expected = r#"container.json:2:18: working_dir: /srv: no such file or directory
+ 2 |   "working_dir": "/srv"
+   |                  ^^^^^^
+   help: it must be in the root filesystem, or be made by a mount
+"#;
+    sandbox.nsinit(["plan", "probe"]).code(125).stdout("").stderr(expected);
+}
+
+#[test]
+fn cpus_that_are_not_online_are_told_at_their_place() {
+    require!(Root, Cgroups);
+    told_each(&Sandbox::new(), &LIMITS);
+}
+
+#[test]
+fn limits_that_this_version_of_cgroups_has_not_are_told_at_their_place() {
+    require!(Root, CgroupV1);
+    told_each(&Sandbox::new(), &V2_LIMITS);
+}
+
+#[test]
+fn what_the_bridge_does_not_fit_is_told_at_its_place() {
+    require!(Root, Ip);
+    let sandbox = Sandbox::new().own_network();
+    sandbox.on_host(["ip", "link", "add", "br0", "mtu", "1400", "type", "bridge"]);
+    sandbox.on_host(["ip", "address", "add", "10.0.0.1/24", "dev", "br0"]);
+    told_each(&sandbox, &BRIDGES);
+}
+
+#[test]
+fn a_label_of_a_module_that_is_off_is_told_at_its_place() {
+    require!(NoAppArmor, NoSelinux);
+    let words = "is not enabled on this host|remove the key to run without it";
+    let rows = [
+        (
+            "B46",
+            r#"{"context":{"apparmor_profile":"x"}}"#,
+            "1:32",
+            "context.apparmor_profile",
+            words,
+        ),
+        (
+            "B46",
+            r#"{"context":{"process_label":"a:b:c:s0"}}"#,
+            "1:29",
+            "context.process_label",
+            words,
+        ),
+    ];
+    told_each(&Sandbox::new(), &rows);
+}
+
+#[test]
+fn a_wrong_command_line_is_refused() {
+    require!(Container);
+    let sandbox = Sandbox::new().config(r#"{"hostname":"a"}"#);
+    let sandbox = sandbox.directory("dev").directory("proc").directory("sys");
+    for (number, arguments, code, words) in COMMANDS {
+        let outcome = refused(&sandbox, number, arguments);
+        outcome.code(code);
+        for word in words.split('|') {
+            outcome.stderr_has(&sandbox.fill(word));
+        }
+    }
+    sandbox.assert_clean();
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_panic() {
+    // B95.
+    let nsinit = std::env::var_os("NSINIT_TEST_BIN").expect("set by cargo xtask test");
+    for command in [["spec"].as_slice(), &["plan", "true"], &["--help"]] {
+        let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+        drop(ours);
+        let stdout = Stdio::from(std::os::fd::OwnedFd::from(theirs));
+        let output =
+            Command::new(&nsinit).args(command).current_dir("/tmp").stdout(stdout).output();
+        let output = output.expect("nsinit starts");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code().is_some_and(|code| code <= 1), "{command:?}: {output:?}");
+        assert_eq!(err, "", "{command:?}");
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_those_who_want_them() {
+    let sandbox = Sandbox::new().config(r#"{"hostnme": "a"}"#);
+    sandbox.run(["probe"]).code(125).stderr_lacks("\u{1b}");
+    let coloured = "\u{1b}[1mcontainer.json:1:2:\u{1b}[0m \u{1b}[1mhostnme:\u{1b}[0m unknown key";
+    sandbox.terminal(["probe"]).sees(coloured).ends(125);
+    let plain = "container.json:1:2: hostnme: unknown key";
+    let sandbox = sandbox.env("NO_COLOR", "1");
+    sandbox.terminal(["probe"]).sees(plain).ends(125);
+}
+
+#[test]
+fn every_row_of_the_table_is_somewhere() {
+    let rows = table::all();
+    let host = [&HOST[..], &LIMITS, &V2_LIMITS, &BRIDGES].concat();
+    let in_functions = ["B10", "B11", "B18", "B19", "B46", "B95"];
+    let numbers = (rows.iter().map(|row| row.number))
+        .chain(host.iter().map(|row| row.0))
+        .chain(COMMANDS.iter().map(|row| row.0))
+        .chain(in_functions);
+    let covered: Vec<&str> = numbers.filter(|number| !number.is_empty()).collect();
+    for number in (1..=96).map(|number| format!("B{number}")) {
+        let here = covered.contains(&number.as_str());
+        let elsewhere = ELSEWHERE.iter().any(|(other, _)| *other == number);
+        assert!(here != elsewhere, "{number}: here {here}, elsewhere {elsewhere}");
+    }
+}
