@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use nsinit_config::{Container, Mount, NamespaceEntry};
+use nsinit_config::{Container, Faults, Mount, NamespaceEntry};
 use nsinit_namespaces::Namespace;
 
-use crate::blame;
 use crate::directory::{self, Directory, Origin, Place};
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::keys;
 use crate::log::Log;
 use crate::lower::Source;
 use crate::plan::Plan;
@@ -255,18 +255,37 @@ fn plan_of(
     Ok((sealed, plan))
 }
 
-/// Tells an error about a key like the configuration's own faults: at its place, which
-/// may be the command line.
+/// Tells what a key asked for in vain like the configuration's own faults: at its place,
+/// which may be the command line.
 fn locate(error: Error, directory: &Directory, shape: &Shape) -> Error {
-    let Some((key, message, hint)) = blame::of(&error, &directory.container) else { return error };
-    match (shape.option_of(&key, directory), &directory.origin) {
-        (Some(option), _) if matches!(error, Error::Config(_)) => {
-            Error::Usage(format!("{option}: {message}"))
-        }
-        (Some(option), _) => Error::Container { key: option.into(), message, hint },
-        (None, Origin::File(file)) => Error::Config(file.fault_at(&key, message, hint).into()),
-        _ => error,
+    if let Error::Config(nsinit_config::Error::Faults(faults)) = error {
+        return shaped(faults, directory, shape);
     }
+    let Some(key) = keys::of(&directory.container, &error) else { return error };
+    let hint = keys::remedy(&key, &error).or_else(|| error.hint());
+    let message = match error {
+        Error::Container { message, .. } => message,
+        // The key and its value are shown.
+        Error::Cgroup(nsinit_cgroups::Error::Limit { reason, .. }) => reason,
+        other => other.to_string(),
+    };
+    if let Some(option) = shape.option_of(&key, directory) {
+        return Error::Container { key: option.into(), message, hint };
+    }
+    match &directory.origin {
+        Origin::File(file) => Error::Config(file.fault_at(&key, message, hint).into()),
+        _ => Error::Container { key, message, hint },
+    }
+}
+
+/// The configuration was sound as it was read: it is what the options made of it.
+fn shaped(faults: Faults, directory: &Directory, shape: &Shape) -> Error {
+    let mut list = faults.iter();
+    let by_option = list.find_map(|fault| {
+        let option = shape.option_of(&fault.path, directory)?;
+        Some(Error::Usage(format!("{option}: {}", fault.message)))
+    });
+    by_option.unwrap_or(Error::Config(faults.into()))
 }
 
 fn exec_command(line: &CommandLine, exec: &Exec, log: &Log) -> Result<u8> {

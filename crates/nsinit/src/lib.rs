@@ -21,7 +21,6 @@
 //! Three files hold the story: `plan.rs`, `launch.rs` (the launcher), `init.rs` (the
 //! process between clone and execve).
 
-mod blame;
 mod builtin;
 pub mod cli;
 mod directory;
@@ -31,6 +30,7 @@ mod hint;
 mod host;
 mod init;
 mod join;
+mod keys;
 mod launch;
 mod log;
 mod lower;
