@@ -82,6 +82,13 @@ fn a_variable_is_added_for_one_command() {
 }
 
 #[test]
+fn a_variable_that_is_given_twice_has_its_last_value() {
+    require!(Container);
+    let sandbox = Sandbox::new().config(r#"{"environment": ["PATH=/bin", "A=1", "B=", "A=2"]}"#);
+    sandbox.run(["probe", "env"]).code(0).stdout("A=2\nB=\nPATH=/bin\n");
+}
+
+#[test]
 fn the_working_directory_is_given_for_one_command() {
     require!(Container);
     Sandbox::new()

@@ -136,11 +136,26 @@ fn large_files_are_answered_soon() {
     let duplicates = "\"tty\":true,".repeat(10_000);
     let mounts = r#"{"source":"/a","destination":"/b"},"#.repeat(5_000);
     let brackets = "[".repeat(400_000);
+    let list = |key: &str, entry: &str, count: usize| {
+        let entries: Vec<String> = (0..count).map(|n| entry.replace('N', &n.to_string())).collect();
+        format!("{{\"hostnme\":\"a\",\"{key}\":[{}]}}", entries.join(","))
+    };
     for text in [
         format!("{{{unknown}\"tty\":true}}"),
         format!("{{{duplicates}\"tty\":true}}"),
         format!("{{\"mounts\":[{}]}}", mounts.trim_end_matches(',')),
         format!("{{\"mounts\":{brackets}"),
+        list("additional_groups", "\"N\"", 300_000),
+        list("namespaces", "\"\\u004eEWIPC\"", 300_000),
+        list("capabilities_add", "\"KILL\"", 300_000),
+        list("environment", "\"AN=\"", 300_000),
+        list("networks", r#"{"type":"veth","context":{"bridge":"b"},"name":"aN"}"#, 60_000),
+        list("mounts", r#"{"type":"tmpfs","destination":"/N"}"#, 80_000),
+        list("devices", r#"{"type":"p","path":"/N"}"#, 80_000),
+        format!(
+            r#"{{"mounts":[{{"type":"tmpfs","destination":"/a","options":[{}"x"]}}]}}"#,
+            (0..300_000).map(|n| format!("\"o{n}\",")).collect::<String>()
+        ),
         format!("{{\"hostname\":\"{}\"}}", "x".repeat(1 << 20)),
     ] {
         let started = Instant::now();

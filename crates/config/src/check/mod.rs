@@ -61,7 +61,7 @@ struct Findings {
 
 impl Findings {
     fn fault(&mut self, at: At<'_>, message: impl Into<String>) -> &mut Finding {
-        if self.list.len() >= MOST_FINDINGS {
+        if self.is_full() {
             self.overflow = Finding::default();
             return &mut self.overflow;
         }
@@ -69,6 +69,11 @@ impl Findings {
         self.list.push(finding);
         let last = self.list.len() - 1;
         &mut self.list[last]
+    }
+
+    /// Nothing more is kept.
+    fn is_full(&self) -> bool {
+        self.list.len() >= MOST_FINDINGS
     }
 
     /// A string that the kernel will take as a C string, and that is there at all.

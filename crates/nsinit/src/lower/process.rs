@@ -1,5 +1,6 @@
 //! Parent: who the program is, what it may do, and what it gets.
 
+use std::collections::HashSet;
 use std::ffi::{CString, OsString};
 use std::io::{Cursor, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -297,10 +298,12 @@ pub(crate) fn program(
 /// Exactly what the configuration says, or the default.
 fn environment(container: &Container, host: &Host, user: &User, terminal: bool) -> Vec<String> {
     if let Some(entries) = &container.environment {
-        // The last one holds; what a program makes of two is its own affair.
-        let key = |entry: &str| entry.split_once('=').map(|(key, _)| key.to_owned());
-        let again = |at: usize| entries[at + 1..].iter().any(|e| key(e) == key(&entries[at]));
-        return (0..entries.len()).filter(|at| !again(*at)).map(|at| entries[at].clone()).collect();
+        // The last one holds. Programs that are given two do not agree on which.
+        let mut seen = HashSet::new();
+        let is_last = |entry: &&String| seen.insert(entry.split('=').next());
+        let mut last: Vec<String> = entries.iter().rev().filter(is_last).cloned().collect();
+        last.reverse();
+        return last;
     }
     let home = match &user.home {
         Some(home) => home.as_str(),
