@@ -32,7 +32,7 @@ pub(crate) fn remedy(key: &str, error: &Error) -> Option<String> {
         {
             Some("make it, or leave it out where it is missing: \"optional\": true".into())
         }
-        Error::Network(Link::NoSuchBridge { name }) => Some(format!(
+        Error::Network(Link::NoSuchBridge { name, .. }) => Some(format!(
             "make it (ip link add {name} type bridge), or have it made: \"create\": true"
         )),
         _ => None,
@@ -76,7 +76,7 @@ fn of_network(container: &Container, error: &Link) -> Option<String> {
     let of_family = |is_v4: bool, v4, v6| if is_v4 { v4 } else { v6 };
     let (interface, key) = match error {
         Link::Undo { first, .. } => return of_network(container, first),
-        Link::NoSuchBridge { name }
+        Link::NoSuchBridge { name, .. }
         | Link::NotABridge { name, .. }
         | Link::Name { what: "bridge", name, .. } => return with_context("bridge", name),
         Link::Name { what: "host prefix", name, .. } | Link::NoFreeName { prefix: name, .. } => {
@@ -188,16 +188,12 @@ mod tests {
 
     #[test]
     fn a_controller_was_asked_for_by_the_first_key_that_needs_it() {
-        let json =
-            r#"{"cgroups": {"memory_high": 8192, "memory": 9000, "unified": {"io.weight": "1"}}}"#;
-        let missing = |name| {
-            let missing_at = "/sys/fs/cgroup".into();
-            Error::Cgroup(Cgroup::Controller { name, missing_at, privileged: true })
-        };
-        assert_eq!(key(json, missing("memory")).as_deref(), Some("cgroups.memory"));
-        assert_eq!(key(json, missing("io")).as_deref(), Some("cgroups.unified[\"io.weight\"]"));
-        assert_eq!(key(json, missing("devices")).as_deref(), Some("cgroups"));
-        assert_eq!(key("{}", missing("memory")), None);
+        let unified = [("io.weight".to_owned(), "1".to_owned())].into();
+        let (memory_high, memory) = (Some(8192), Some(9000));
+        let asked = Cgroups { memory_high, memory, unified, ..Cgroups::default() };
+        assert_eq!(key_of_controller(&asked, "memory").as_deref(), Some("memory"));
+        assert_eq!(key_of_controller(&asked, "io").as_deref(), Some("unified[\"io.weight\"]"));
+        assert_eq!(key_of_controller(&asked, "devices"), None);
     }
 
     #[test]

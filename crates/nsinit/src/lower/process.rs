@@ -300,10 +300,14 @@ fn environment(container: &Container, host: &Host, user: &User, terminal: bool) 
     if let Some(entries) = &container.environment {
         // The last one holds. Programs that are given two do not agree on which.
         let mut seen = HashSet::new();
-        let is_last = |entry: &&String| seen.insert(entry.split('=').next());
-        let mut last: Vec<String> = entries.iter().rev().filter(is_last).cloned().collect();
-        last.reverse();
-        return last;
+        let mut kept = Vec::with_capacity(entries.len());
+        for entry in entries.iter().rev() {
+            if seen.insert(entry.split('=').next()) {
+                kept.push(entry.clone());
+            }
+        }
+        kept.reverse();
+        return kept;
     }
     let home = match &user.home {
         Some(home) => home.as_str(),
