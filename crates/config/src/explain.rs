@@ -14,7 +14,7 @@ use crate::key_path::KeyPath;
 use crate::mismatch;
 
 /// All faults of `text`; `cause` is what the first reading stumbled over.
-pub(crate) fn text(text: &str, name: &str, cause: Option<&serde_json::Error>) -> Faults {
+pub(crate) fn text(text: &str, name: &str, cause: &serde_json::Error) -> Faults {
     let (root, mut found) = json::parse(text);
     if let Some(mut root) = root {
         if let Some(container) = decode(&mut root, text, &mut found) {
@@ -22,8 +22,20 @@ pub(crate) fn text(text: &str, name: &str, cause: Option<&serde_json::Error>) ->
         }
     }
     if found.is_empty() {
-        found.extend(cause.map(|cause| unexplained(text, cause)));
+        found.push(unexplained(text, cause));
     }
+    told(text, name, found)
+}
+
+/// What was found in a value that was read from `text`.
+pub(crate) fn in_text(text: &str, name: &str, list: Vec<Finding>) -> Faults {
+    match json::parse(text) {
+        (Some(root), _) => told(text, name, placed(list, &root).collect()),
+        (None, _) => findings(list),
+    }
+}
+
+fn told(text: &str, name: &str, mut found: Vec<TextFault>) -> Faults {
     found.sort_by_key(|fault| fault.span.start);
     let located = |fault: TextFault| locate(text, fault);
     let faults = found.into_iter().take(MOST_FAULTS + 1).map(located).collect();
