@@ -70,7 +70,7 @@ pub use plan::{CgroupPlan, JoinedNamespace, Plan};
 pub use process::ProcessId;
 pub use program::{FileId, Program};
 pub use seal::reexecute_sealed;
-pub use state::{CgroupDirectory, Entry, RunDirectory, State};
+pub use state::{CgroupDirectory, Entry, Record, RunDirectory, State};
 pub use stdio::Stdio;
 pub use step::Step;
 pub use systemd::Scope;
