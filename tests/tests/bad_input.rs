@@ -443,6 +443,36 @@ fn a_reader_that_has_gone_is_no_panic() {
 }
 
 #[test]
+fn tools_get_faults_on_standard_output() {
+    let sandbox = Sandbox::new().config("{\n \"hostnme\": \"a\", \"tty\": 1}");
+    let expected = r#"[
+  {
+    "file": "container.json",
+    "line": 2,
+    "column": 2,
+    "path": "hostnme",
+    "message": "unknown key",
+    "suggestion": "did you mean \"hostname\"?"
+  },
+  {
+    "file": "container.json",
+    "line": 2,
+    "column": 25,
+    "path": "tty",
+    "message": "must be true or false, got 1",
+    "suggestion": "use true"
+  }
+]
+"#;
+    sandbox.nsinit(["plan", "--format", "json", "probe"]).code(125).stdout(expected).stderr("");
+    let outcome = sandbox.nsinit(["plan", "--format", "json", "--root", "$HOST/no", "probe"]);
+    outcome.code(125).stderr("").stdout_has("\"file\": null").stdout_has("No such file");
+    let sandbox = sandbox.config("{}");
+    let outcome = sandbox.nsinit(["plan", "--format", "json", "probe"]);
+    outcome.code(0).stderr("").stdout_has("\"program\": [\n    \"probe\"\n  ]");
+}
+
+#[test]
 fn colours_are_for_terminals_and_for_those_who_want_them() {
     let sandbox = Sandbox::new().config(r#"{"hostnme": "a"}"#);
     sandbox.run(["probe"]).code(125).stderr_lacks("\u{1b}");

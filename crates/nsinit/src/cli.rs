@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use nsinit_config::{Container, Faults, Mount, NamespaceEntry};
 use nsinit_namespaces::Namespace;
 
@@ -49,7 +49,7 @@ enum Command {
     /// Run a program: start the container of this directory, or join it if it lives
     Exec(Exec),
     /// Print what exec would do, step by step; changes nothing and needs no privileges
-    Plan(Shape),
+    Plan(PlanCommand),
     /// Print the configuration that a directory without container.json gets
     Spec,
 }
@@ -66,6 +66,25 @@ struct Exec {
     quiet: bool,
     #[command(flatten)]
     shape: Shape,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "With --format json standard output has one object, or an array of faults \
+                        (file, line, column, path, message, suggestion), and the exit code tells \
+                        which\n\nExample:\n  nsinit plan sh")]
+struct PlanCommand {
+    /// For people, or for tools
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Args)]
@@ -121,6 +140,14 @@ fn parse_bind(text: &str) -> std::result::Result<Mount, String> {
         false => resolved.clone(),
     };
     Ok(Mount { writable, ..Mount::bind(resolved, destination) })
+}
+
+impl CommandLine {
+    /// Whether an error is told to a tool: on standard output, like the answer.
+    #[must_use]
+    pub fn wants_json(&self) -> bool {
+        matches!(&self.command, Command::Plan(plan) if plan.format == Format::Json)
+    }
 }
 
 impl Shape {
@@ -193,7 +220,7 @@ pub fn run(line: &CommandLine) -> Result<u8> {
     let log = Log::open(&line.log)?;
     match &line.command {
         Command::Exec(exec) => exec_command(line, exec, &log),
-        Command::Plan(shape) => plan_command(line, shape),
+        Command::Plan(plan) => plan_command(line, plan),
         Command::Spec => print(&directory_without_file(&line.root)?.to_json_pretty()),
     }
 }
@@ -216,10 +243,13 @@ fn directory_without_file(root: &Path) -> Result<Container> {
     Ok(directory::built_in())
 }
 
-fn plan_command(line: &CommandLine, shape: &Shape) -> Result<u8> {
+fn plan_command(line: &CommandLine, command: &PlanCommand) -> Result<u8> {
     let mut directory = Place::find(&line.root)?.read()?;
-    let (_, plan) = make_plan(&mut directory, shape, None)?;
-    print(&plan.to_string())
+    let (_, plan) = make_plan(&mut directory, &command.shape, None)?;
+    match command.format {
+        Format::Text => print(&plan.to_string()),
+        Format::Json => print(&plan.to_json()),
+    }
 }
 
 /// The sealed configuration, and the plan of this very command line.

@@ -36,6 +36,7 @@ mod log;
 mod lower;
 mod own_file;
 mod plan;
+mod plan_json;
 mod preflight;
 mod process;
 mod program;

@@ -18,6 +18,10 @@ fn main() -> ExitCode {
     };
     match cli::run(&line) {
         Ok(code) => ExitCode::from(code),
+        Err(error) if line.wants_json() => {
+            let _ = std::io::stdout().write_all(format!("{}\n", error.to_json()).as_bytes());
+            ExitCode::from(error.exit_code())
+        }
         Err(error) => report(&error),
     }
 }
