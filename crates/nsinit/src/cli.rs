@@ -154,7 +154,6 @@ impl Shape {
     /// What shapes the whole container, and is sealed with it.
     fn shape(&self, directory: &mut Directory) {
         let container = &mut directory.container;
-        container.mounts.extend(self.bind.iter().cloned());
         let all_but_net =
             [Namespace::Mount, Namespace::Uts, Namespace::Ipc, Namespace::Pid, Namespace::Cgroup];
         match self.network.as_deref() {
@@ -179,6 +178,8 @@ impl Shape {
             }
             None => {}
         }
+        // Last, so that they are known by their place.
+        container.mounts.extend(self.bind.iter().cloned());
     }
 
     /// The option that gave a key its value, where it is not the configuration's.
@@ -246,6 +247,7 @@ fn directory_without_file(root: &Path) -> Result<Container> {
 fn plan_command(line: &CommandLine, command: &PlanCommand) -> Result<u8> {
     let mut directory = Place::find(&line.root)?.read()?;
     let (_, plan) = make_plan(&mut directory, &command.shape, None)?;
+    preflight::ask_for_cgroup(&plan).map_err(|error| locate(error, &directory, &command.shape))?;
     match command.format {
         Format::Text => print(&plan.to_string()),
         Format::Json => print(&plan.to_json()),
