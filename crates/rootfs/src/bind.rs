@@ -3,6 +3,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -20,13 +21,14 @@ use crate::sys::Depth;
 #[derive(Debug)]
 pub struct Bind {
     pub(crate) source: CString,
+    /// The source as it was given.
+    pub(crate) given: PathBuf,
     pub(crate) id: FileId,
     pub(crate) at: Place,
     pub(crate) want: Want,
     pub(crate) depth: Depth,
     pub(crate) attributes: Attributes,
     pub(crate) over_proc: OverProc,
-    pub(crate) shown: String,
 }
 
 impl Bind {

@@ -23,7 +23,6 @@ pub struct MountFilesystem {
     pub(crate) at: Place,
     pub(crate) over_proc: OverProc,
     pub(crate) role: Role,
-    pub(crate) shown: String,
 }
 
 /// One parameter of a filesystem: `newinstance`, or `mode` and `755`.

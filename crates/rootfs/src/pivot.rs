@@ -53,6 +53,9 @@ fn open_here(directory: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
 /// The root already stands over `/`, as after `MS_MOVE`: leaving the chroot by `..`
 /// leads back to it, when the scratch tmpfs over it has gone. Below it only the ramdisk itself remains, for a full procfs or
 /// sysfs down there would be another way to the host.
+///
+/// Never inline: its buffers would cost every pivot a page fault each.
+#[inline(never)]
 fn shut_in(child: &Child) -> Result<(), Errno> {
     let root = child.root()?;
     let proc = child.proc().ok_or(Errno::BADF)?;
