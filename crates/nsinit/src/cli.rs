@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use nsinit_config::{Container, Faults, Mount, NamespaceEntry};
 use nsinit_namespaces::Namespace;
 
@@ -50,7 +50,7 @@ enum Command {
     /// Run a program: start the container of this directory, or join it if it lives
     Exec(Exec),
     /// Print what exec would do, step by step; changes nothing and needs no privileges
-    Plan(PlanCommand),
+    Plan(Shape),
     /// Print the configuration that a directory without container.json gets
     Spec,
 }
@@ -67,25 +67,6 @@ struct Exec {
     quiet: bool,
     #[command(flatten)]
     shape: Shape,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "With --format json standard output has one object, or an array of faults \
-                        (file, line, column, path, message, suggestion), and the exit code tells \
-                        which\n\nExample:\n  nsinit plan sh")]
-struct PlanCommand {
-    /// For people, or for tools
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-    #[command(flatten)]
-    shape: Shape,
-}
-
-/// How an answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 #[derive(Debug, Args)]
@@ -222,7 +203,7 @@ pub fn run(line: &CommandLine) -> Result<u8> {
     let log = Log::open(&line.log)?;
     match &line.command {
         Command::Exec(exec) => exec_command(line, exec, &log),
-        Command::Plan(plan) => plan_command(line, plan),
+        Command::Plan(shape) => plan_command(line, shape),
         Command::Spec => print(&directory_without_file(&line.root)?.to_json_pretty()),
     }
 }
@@ -245,14 +226,11 @@ fn directory_without_file(root: &Path) -> Result<Container> {
     Ok(directory::built_in())
 }
 
-fn plan_command(line: &CommandLine, command: &PlanCommand) -> Result<u8> {
+fn plan_command(line: &CommandLine, shape: &Shape) -> Result<u8> {
     let mut directory = Place::find(&line.root)?.read()?;
-    let (_, plan) = make_plan(&mut directory, &command.shape, None)?;
-    preflight::ask_for_cgroup(&plan).map_err(|error| locate(error, &directory, &command.shape))?;
-    match command.format {
-        Format::Text => print(&plan.to_string()),
-        Format::Json => print(&plan.to_json()),
-    }
+    let (_, plan) = make_plan(&mut directory, shape, None)?;
+    preflight::ask_for_cgroup(&plan).map_err(|error| locate(error, &directory, shape))?;
+    print(&plan.to_string())
 }
 
 /// The sealed configuration, and the plan of this very command line.

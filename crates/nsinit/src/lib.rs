@@ -36,7 +36,6 @@ mod log;
 mod lower;
 mod own_file;
 mod plan;
-mod plan_json;
 mod preflight;
 mod process;
 mod program;

@@ -132,7 +132,7 @@ fn map_words(lines: &[IdMap]) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-pub(crate) fn limit_lines(limits: &Limits) -> Vec<String> {
+fn limit_lines(limits: &Limits) -> Vec<String> {
     let mut lines = Vec::new();
     let mut say = |name: &str, value: Option<String>| {
         lines.extend(value.map(|value| format!("{name} {value}")));

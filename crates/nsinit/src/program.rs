@@ -92,11 +92,6 @@ impl Program {
         Some(directories.join(":"))
     }
 
-    /// The arguments, the program's name first.
-    pub fn arguments(&self) -> impl Iterator<Item = &CStr> {
-        self.argv.strings().iter().map(CString::as_c_str)
-    }
-
     /// The environment, `KEY=value` each.
     pub fn environment(&self) -> impl Iterator<Item = &CStr> {
         self.envp.strings().iter().map(CString::as_c_str)
