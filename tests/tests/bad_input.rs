@@ -251,7 +251,7 @@ fn tools_get_faults_on_standard_output() {
     outcome.code(125).stderr("").stdout_has("\"file\": null").stdout_has("No such file");
     let sandbox = sandbox.config("{}");
     let outcome = sandbox.nsinit(["plan", "--format", "json", "probe"]);
-    outcome.code(0).stderr("").stdout_has("\"program\": [\n    \"probe\"\n  ]");
+    outcome.code(0).stderr("").stdout_has("\"args\": [\n      \"probe\"\n    ]");
 }
 
 #[test]

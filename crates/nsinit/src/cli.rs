@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use nsinit_config::{Container, Faults, Mount, NamespaceEntry};
 use nsinit_namespaces::Namespace;
 
@@ -50,7 +50,7 @@ enum Command {
     /// Run a program: start the container of this directory, or join it if it lives
     Exec(Exec),
     /// Print what exec would do, step by step; changes nothing and needs no privileges
-    Plan(Shape),
+    Plan(Printed),
     /// Print the configuration that a directory without container.json gets
     Spec,
 }
@@ -67,6 +67,25 @@ struct Exec {
     quiet: bool,
     #[command(flatten)]
     shape: Shape,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "With --format json standard output has an object, or an array of faults \
+                        (file, line, column, path, message, suggestion) and the exit code of \
+                        the error")]
+struct Printed {
+    /// For people or for tools
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// How something is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Human,
+    Json,
 }
 
 #[derive(Debug, Args)]
@@ -128,7 +147,7 @@ impl CommandLine {
     /// Whether an error is told to a tool: on standard output, like the answer.
     #[must_use]
     pub fn wants_json(&self) -> bool {
-        matches!(&self.command, Command::Plan(plan) if plan.format == Format::Json)
+        matches!(&self.command, Command::Plan(Printed { format: Format::Json, .. }))
     }
 }
 
@@ -203,7 +222,7 @@ pub fn run(line: &CommandLine) -> Result<u8> {
     let log = Log::open(&line.log)?;
     match &line.command {
         Command::Exec(exec) => exec_command(line, exec, &log),
-        Command::Plan(shape) => plan_command(line, shape),
+        Command::Plan(printed) => plan_command(line, printed),
         Command::Spec => print(&directory_without_file(&line.root)?.to_json_pretty()),
     }
 }
@@ -226,11 +245,14 @@ fn directory_without_file(root: &Path) -> Result<Container> {
     Ok(directory::built_in())
 }
 
-fn plan_command(line: &CommandLine, shape: &Shape) -> Result<u8> {
+fn plan_command(line: &CommandLine, printed: &Printed) -> Result<u8> {
     let mut directory = Place::find(&line.root)?.read()?;
-    let (_, plan) = make_plan(&mut directory, shape, None)?;
-    preflight::ask_for_cgroup(&plan).map_err(|error| locate(error, &directory, shape))?;
-    print(&plan.to_string())
+    let (_, plan) = make_plan(&mut directory, &printed.shape, None)?;
+    preflight::ask_for_cgroup(&plan).map_err(|error| locate(error, &directory, &printed.shape))?;
+    match printed.format {
+        Format::Human => print(&plan.to_string()),
+        Format::Json => print(&plan.to_json_pretty()),
+    }
 }
 
 /// The sealed configuration, and the plan of this very command line.
