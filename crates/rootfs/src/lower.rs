@@ -9,7 +9,7 @@ use rustix::fs::FileType;
 use crate::attributes::Attributes;
 use crate::bind::{Bind, BindFile};
 use crate::examine;
-use crate::filesystem::{MountFilesystem, OverProc, Role};
+use crate::filesystem::{Instance, MountFilesystem, OverProc, Role};
 use crate::identity::FileId;
 use crate::mask::ScratchFile;
 use crate::mount::Filesystem;
@@ -17,6 +17,7 @@ use crate::node::Link;
 use crate::options::{self, Options};
 use crate::place::Place;
 use crate::plan::Planner;
+use crate::procfs;
 use crate::resolve::Want;
 use crate::root::Seal;
 use crate::sys::Depth;
@@ -42,6 +43,7 @@ pub(crate) fn filesystem(
     }
     planner.steps.push(Step::Mount(Box::new(MountFilesystem {
         name: filesystem.name(),
+        instance: instance(filesystem, &options),
         parameters: options::parameters(mount, &options.parameters)?,
         attributes: options.attributes,
         at,
@@ -49,6 +51,17 @@ pub(crate) fn filesystem(
         role,
     })));
     Ok(())
+}
+
+/// A procfs with the flags and parameters of the child's own need not be another one.
+fn instance(filesystem: Filesystem, options: &Options) -> Instance {
+    let plain = Attributes { set: procfs::FLAGS.bits().into(), clear: 0, propagation: 0 };
+    match filesystem {
+        Filesystem::Proc if options.attributes == plain && options.parameters.is_empty() => {
+            Instance::OfProcfs
+        }
+        _ => Instance::New,
+    }
 }
 
 /// What depends on facts, and on where the filesystem is mounted.
@@ -92,7 +105,9 @@ pub(crate) fn legacy_cgroups(
         |planner: &mut Planner<'_>, name: &'static CStr, at, attributes, parameters: &[_]| {
             let parameters = options::parameters(mount, parameters)?;
             let role = Role::Other;
-            let step = MountFilesystem { name, parameters, attributes, at, over_proc, role };
+            let instance = Instance::New;
+            let step =
+                MountFilesystem { name, instance, parameters, attributes, at, over_proc, role };
             planner.steps.push(Step::Mount(Box::new(step)));
             Ok(())
         };
