@@ -3,24 +3,19 @@
 //! `/proc/cgroups`, with a NUL byte between the three.
 
 #![no_main]
-#![expect(dead_code, reason = "files of two crates are taken in whole")]
+#![expect(dead_code, reason = "a file of rootfs is taken in whole")]
 
 use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 
+use nsinit_cgroups::Hierarchies;
 use rustix::fs::{MemfdFlags, memfd_create};
 
-// What a crate keeps to itself.
+// What rootfs keeps to itself.
 #[path = "../../../crates/rootfs/src/mountinfo.rs"]
 mod child;
-#[path = "../../../crates/cgroups/src/error.rs"]
-mod error;
-#[path = "../../../crates/cgroups/src/hierarchy.rs"]
-mod hierarchy;
-#[path = "../../../crates/cgroups/src/mountinfo.rs"]
-mod mountinfo;
 
 /// A directory in the place of /proc, and its `self/mountinfo`.
 struct Procfs {
@@ -72,7 +67,7 @@ fn by_the_child(proc: &Procfs, bytes: &[u8]) {
 fn by_the_launcher(text: &str) {
     let mut texts = text.splitn(3, '\0');
     let mut text = || texts.next().unwrap_or_default();
-    let found = hierarchy::Hierarchies::parse(text(), text(), text());
+    let found = Hierarchies::parse(text(), text(), text());
     for tree in found.v1().iter().chain(found.v2()) {
         assert!(tree.own.as_ref().is_none_or(|own| own.starts_with(&tree.mount_point)));
     }
