@@ -81,15 +81,16 @@ fn told_each(sandbox: &Sandbox, rows: &[HostRow]) {
 #[test]
 fn every_bad_text_is_refused_at_its_place() {
     let sandbox = Sandbox::new();
-    let mut slowest = (Duration::ZERO, "");
+    let mut times = Vec::new();
     let rows = table::all();
     for row in &rows {
         write(&sandbox, &row.text);
         let took = told(&sandbox, row.number, &at(&row.position, &row.path), row.words);
-        slowest = slowest.max((took, row.number));
+        times.push((took, row.number));
     }
     sandbox.assert_clean();
-    println!("{} texts, the slowest: {:?} for {}", rows.len(), slowest.0, slowest.1);
+    times.sort_unstable();
+    println!("{} texts, the slowest: {:?}", rows.len(), &times[rows.len() - 3..]);
 }
 
 #[test]
