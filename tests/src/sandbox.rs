@@ -278,8 +278,14 @@ impl Sandbox {
     /// `nsinit WORDS`, to its end.
     #[track_caller]
     pub fn nsinit<const N: usize>(&self, words: [&str; N]) -> Outcome {
-        let command = self.command(&words.map(|word| self.fill(word)));
-        Running::new(command, self.root().join("pid")).finish()
+        self.command_line(&words)
+    }
+
+    /// The same for any number of words.
+    #[track_caller]
+    pub fn command_line(&self, words: &[&str]) -> Outcome {
+        let words: Vec<String> = words.iter().map(|word| self.fill(word)).collect();
+        Running::new(self.command(&words), self.root().join("pid")).finish()
     }
 
     /// `nsinit exec --quiet WORDS` at a terminal.

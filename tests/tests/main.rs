@@ -1,5 +1,6 @@
 //! Black-box tests of the built `nsinit`, by theme. `cargo xtask test` runs them.
 
+mod bad_input;
 mod builtin;
 mod cli;
 mod errors;

@@ -242,7 +242,8 @@ fn best<'a>(
 /// Where the cgroup `own` is in a mount whose root is the cgroup `root`.
 fn below(mount_point: &Path, root: &str, own: &str) -> Option<PathBuf> {
     // A process outside its cgroup namespace's root has "/../x" (cgroup_namespaces(7)).
-    if root.contains("/..") || own.contains("/..") {
+    let outside = |path: &str| !path.starts_with('/') || path.contains("/..");
+    if outside(root) || outside(own) {
         return None;
     }
     let rest = Path::new(own).strip_prefix(root).ok()?;

@@ -170,6 +170,24 @@ impl Error {
     }
 }
 
+impl Error {
+    /// For tools: an array of faults with `file`, `line`, `column`, `path`, `message` and
+    /// `suggestion`. Where no configuration is at fault it is one without a place.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let (path, message) = match self {
+            Error::Config(error) => return error.faults().to_json(),
+            Error::Container { key, message, .. } => (key.as_str(), message.clone()),
+            _ => ("", self.to_string()),
+        };
+        let fault = serde_json::json!([{
+            "file": null, "line": null, "column": null,
+            "path": path, "message": message, "suggestion": self.hint(),
+        }]);
+        format!("{fault:#}")
+    }
+}
+
 /// An errno's text as everybody knows it.
 pub(crate) fn errno_text(errno: Errno) -> String {
     let text = io::Error::from(errno).to_string();

@@ -20,6 +20,8 @@ use crate::host::Host;
 use crate::plan::{JoinedNamespace, Plan};
 use crate::step::Step;
 
+pub(crate) use resources::interface_name;
+
 /// Everything that a plan is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
@@ -75,6 +77,7 @@ impl Plan {
         let terminal = container.tty.unwrap_or(source.host.terminal);
         let identity = process::Identity::of(source, &namespaces)?;
         guard::own_files(source, identity.may_mount())?;
+        filesystem::expect_working_directory(source)?;
 
         let mut steps = arrive(&namespaces);
         let (interfaces, network) = resources::network(source, &namespaces)?;
@@ -119,7 +122,9 @@ pub(crate) fn refused(key: &str) -> impl FnOnce(nsinit_security::Error) -> Error
             nsinit_security::Error::Disabled { .. } => Some("remove the key to run without it"),
             _ => None,
         };
-        refuse(key, &error.to_string(), hint)
+        let message = error.to_string();
+        let object = format!("{key} ");
+        refuse(key, message.strip_prefix(&object).unwrap_or(&message), hint)
     }
 }
 

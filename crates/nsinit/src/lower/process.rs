@@ -1,5 +1,6 @@
 //! Parent: who the program is, what it may do, and what it gets.
 
+use std::collections::HashSet;
 use std::ffi::{CString, OsString};
 use std::io::{Cursor, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -65,7 +66,19 @@ fn resolve_user(
     let (mut passwd, mut group) = (open("/etc/passwd")?, open("/etc/group")?);
     let passwd = passwd.as_mut().map(|file| file as &mut dyn Read);
     let group = group.as_mut().map(|file| file as &mut dyn Read);
-    User::resolve(spec, groups, passwd, group).map_err(refused("user"))
+    User::resolve(spec, groups, passwd, group).map_err(|error| {
+        let additional = match &error {
+            nsinit_security::Error::NotFound { what: "group", name, .. } => {
+                // A group after the colon is looked up first.
+                groups.iter().position(|group| group == name).filter(|_| !spec.ends_with(name))
+            }
+            _ => None,
+        };
+        match additional {
+            Some(index) => refused(&format!("additional_groups[{index}]"))(error),
+            None => refused("user")(error),
+        }
+    })
 }
 
 fn check_mapped(user: &User, maps: Option<&IdMaps>) -> Result<()> {
@@ -269,6 +282,9 @@ pub(crate) fn program(
         }
         (args, _) => args,
     };
+    if args.first().is_some_and(|program| program.is_empty()) {
+        return Err(Error::Usage("the program's name is empty".into()));
+    }
     let mut environment = environment(container, host, user, terminal);
     for entry in extra_environment {
         let key = entry.split_inclusive('=').next().unwrap_or(entry);
@@ -281,8 +297,17 @@ pub(crate) fn program(
 
 /// Exactly what the configuration says, or the default.
 fn environment(container: &Container, host: &Host, user: &User, terminal: bool) -> Vec<String> {
-    if let Some(environment) = &container.environment {
-        return environment.clone();
+    if let Some(entries) = &container.environment {
+        // The last one holds. Programs that are given two do not agree on which.
+        let mut seen = HashSet::new();
+        let mut kept = Vec::with_capacity(entries.len());
+        for entry in entries.iter().rev() {
+            if seen.insert(entry.split('=').next()) {
+                kept.push(entry.clone());
+            }
+        }
+        kept.reverse();
+        return kept;
     }
     let home = match &user.home {
         Some(home) => home.as_str(),

@@ -2,7 +2,7 @@
 #![no_main]
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use nsinit::Error;
 use nsinit::cli::{self, CommandLine};
@@ -22,6 +22,10 @@ fn run(arguments: Vec<OsString>) -> u8 {
     };
     match cli::run(&line) {
         Ok(code) => code,
+        Err(error) if line.wants_json() => {
+            let _ = std::io::stdout().write_all(format!("{}\n", error.to_json()).as_bytes());
+            error.exit_code()
+        }
         Err(error) => report(&error),
     }
 }
@@ -33,10 +37,18 @@ fn one_line(message: &str) -> String {
     message.chars().map(escape).collect()
 }
 
+/// Whether standard error shows colours, and nobody objects (no-color.org).
+fn colours() -> bool {
+    let objection = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    std::io::stderr().is_terminal() && !objection && !dumb
+}
+
 fn report(error: &Error) -> u8 {
     let mut text = match error {
         // Faults of a configuration come with their own places.
-        Error::Config(_) => format!("{error}\n"),
+        Error::Config(error) if colours() => format!("{}\n", error.faults().coloured()),
+        Error::Config(error) => format!("{error}\n"),
         _ => format!("nsinit: {}\n", one_line(&error.to_string())),
     };
     if let Some(hint) = error.hint() {
