@@ -203,8 +203,7 @@ fn directory_without_file(root: &Path) -> Result<Container> {
 
 fn plan_command(line: &CommandLine, shape: &Shape) -> Result<u8> {
     let mut directory = Place::find(&line.root)?.read()?;
-    let made = make_plan(&mut directory, shape, None);
-    let (_, plan) = made.map_err(|error| locate(error, &directory))?;
+    let (_, plan) = make_plan(&mut directory, shape, None)?;
     print(&plan.to_string())
 }
 
@@ -214,8 +213,17 @@ fn make_plan(
     shape: &Shape,
     run_directory: Option<&Path>,
 ) -> Result<(Container, Plan)> {
-    let host = Host::probe()?;
+    let own_mounts = directory.container.mounts.len();
     shape.shape(directory);
+    plan_of(directory, shape, run_directory).map_err(|error| locate(error, directory, own_mounts))
+}
+
+fn plan_of(
+    directory: &Directory,
+    shape: &Shape,
+    run_directory: Option<&Path>,
+) -> Result<(Container, Plan)> {
+    let host = Host::probe()?;
     let sealed = directory.container.clone();
     let mut container = sealed.clone();
     shape.personal(&mut container);
@@ -232,14 +240,17 @@ fn make_plan(
     Ok((sealed, plan))
 }
 
-/// Tells an error about a key like the configuration's own faults: at its place.
-fn locate(error: Error, directory: &Directory) -> Error {
-    let Origin::File(file) = &directory.origin else { return error };
-    match error {
-        Error::Container { key, message, hint } => {
-            Error::Config(file.fault_at(&key, message, hint).into())
-        }
-        other => other,
+/// Tells an error about a key like the configuration's own faults: at its place, which
+/// for a mount beyond the configuration's own is the command line.
+fn locate(error: Error, directory: &Directory, own_mounts: usize) -> Error {
+    let Error::Container { key, message, hint } = error else { return error };
+    let index = key.strip_prefix("mounts[").and_then(|rest| rest.split(']').next()?.parse().ok());
+    if index.is_some_and(|index: usize| index >= own_mounts) {
+        return Error::Container { key: "--bind".into(), message, hint };
+    }
+    match &directory.origin {
+        Origin::File(file) => Error::Config(file.fault_at(&key, message, hint).into()),
+        _ => Error::Container { key, message, hint },
     }
 }
 
@@ -290,8 +301,7 @@ fn start(place: &Place, session: run::Session, exec: &Exec, log: &Log) -> Result
         // Our own process stays inside as PID 1.
         crate::seal::reexecute_sealed()?;
     }
-    let made = make_plan(&mut directory, &exec.shape, Some(session.directory()));
-    let (sealed, plan) = made.map_err(|error| locate(error, &directory))?;
+    let (sealed, plan) = make_plan(&mut directory, &exec.shape, Some(session.directory()))?;
     if let Some(remark) = directory.remark().filter(|_| !exec.quiet) {
         say(&remark);
     }

@@ -61,13 +61,13 @@ pub(crate) fn relative(path: &Path) -> Result<PathBuf, Error> {
         }
         "path is the root itself"
     };
-    Err(Error::path(path, reason))
+    Err(Error::unusable(path, reason))
 }
 
 /// `path` as a C string.
 pub(crate) fn c_string(path: &Path) -> Result<CString, Error> {
     CString::new(path.as_os_str().as_bytes())
-        .map_err(|_| Error::path(path, "path holds a NUL byte"))
+        .map_err(|_| Error::unusable(path, "path holds a NUL byte"))
 }
 
 /// The path shown to people: with its leading slash.
@@ -145,7 +145,10 @@ fn append(
 ) -> Result<(PathBuf, Found), Error> {
     for name in todo {
         if name == ".." {
-            return Err(Error::path(absolute(&done), "a symbolic link leads out of it by \"..\""));
+            return Err(Error::unusable(
+                absolute(&done),
+                "a symbolic link leads out of it by \"..\"",
+            ));
         }
         done.push(name);
     }

@@ -23,7 +23,7 @@ impl Place {
             names.push(examine::c_string(Path::new(part))?);
         }
         let Some(name) = names.pop() else {
-            return Err(Error::path(shown, "path resolves to the root itself"));
+            return Err(Error::unusable(shown, "path resolves to the root itself"));
         };
         let whole = examine::c_string(resolved)?;
         Ok(Place { shown: shown.to_owned(), whole, directories: names, name })

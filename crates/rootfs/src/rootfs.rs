@@ -66,7 +66,7 @@ impl Rootfs {
         let id = FileId::of(directory.as_fd()).map_err(|errno| Error::io(given, errno))?;
         let slash = rustix::fs::stat("/").map_err(|errno| Error::io("/", errno))?;
         if id == FileId::from(&slash) {
-            return Err(Error::path(given, "root filesystem is the root of the host"));
+            return Err(Error::unusable(given, "root filesystem is the root of the host"));
         }
         let path = path.canonicalize().map_err(|source| Error::io(given, source))?;
         Ok(Rootfs { origin: Origin::Directory { path, directory, id } })

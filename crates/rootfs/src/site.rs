@@ -103,7 +103,7 @@ impl<'a> Site<'a> {
             false => OverProc::Refused,
         };
         if self.planned.iter().any(|planned| planned != &at && planned.starts_with(&at)) {
-            return Err(Error::path(shown, "mount would hide an earlier one below it"));
+            return Err(Error::unusable(shown, "mount would hide an earlier one below it"));
         }
         let place = Place::new(shown, &at)?;
         self.plan(&at);
