@@ -153,7 +153,7 @@ fn missing(hierarchy: &Hierarchy, dir: &Dir, name: &'static str) -> Error {
         let text = std::fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default();
         !words(&text).iter().any(|other| other == name)
     };
-    let at = way.iter().position(|path| lacks(path)).unwrap_or(way.len().saturating_sub(1));
+    let at = way.iter().position(lacks).unwrap_or(way.len().saturating_sub(1));
     let missing_at = way.get(at).map_or(dir.path(), |path| path).to_owned();
     let above = at.checked_sub(1).map(|above| way[above].to_owned());
     Error::Controller { name, missing_at, above }
