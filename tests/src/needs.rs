@@ -31,6 +31,10 @@ pub enum Need {
     NoSelinux,
     /// `newuidmap` and `newgidmap`.
     Newuidmap,
+    /// AppArmor, and `apparmor_parser` to load a profile with.
+    AppArmor,
+    /// AppArmor that restricts user namespaces, as Ubuntu's does.
+    AppArmorUserns,
 }
 
 impl Need {
@@ -66,6 +70,15 @@ impl Need {
             Need::Newuidmap => lacks(
                 programs::on_host("newuidmap") && programs::on_host("newgidmap"),
                 "needs newuidmap and newgidmap (uidmap)",
+            ),
+            Need::AppArmor => lacks(
+                apparmor() && programs::on_host("apparmor_parser"),
+                "needs AppArmor and apparmor_parser",
+            ),
+            Need::AppArmorUserns => lacks(
+                fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+                    .is_ok_and(|value| value.trim() != "0"),
+                "needs AppArmor that restricts user namespaces (Ubuntu)",
             ),
         }
     }

@@ -4,6 +4,7 @@ mod builtin;
 mod cli;
 mod errors;
 mod examples;
+mod hints;
 mod hostile;
 mod joining;
 mod lifecycle;

@@ -11,6 +11,7 @@ use nsinit_namespaces::Namespace;
 use crate::directory::{self, Directory, Origin, Place};
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::keys;
 use crate::log::Log;
 use crate::lower::Source;
 use crate::plan::Plan;
@@ -240,10 +241,15 @@ fn plan_of(
     Ok((sealed, plan))
 }
 
-/// Tells an error about a key like the configuration's own faults: at its place, which
-/// for a mount beyond the configuration's own is the command line.
+/// Tells what a key asked for in vain like the configuration's own faults: at its place,
+/// which for a mount beyond the configuration's own is the command line.
 fn locate(error: Error, directory: &Directory, own_mounts: usize) -> Error {
-    let Error::Container { key, message, hint } = error else { return error };
+    let Some(key) = keys::of(&directory.container, &error) else { return error };
+    let hint = error.hint().or_else(|| keys::remedy(&key, &error));
+    let message = match error {
+        Error::Container { message, .. } => message,
+        other => other.to_string(),
+    };
     let index = key.strip_prefix("mounts[").and_then(|rest| rest.split(']').next()?.parse().ok());
     if index.is_some_and(|index: usize| index >= own_mounts) {
         return Error::Container { key: "--bind".into(), message, hint };
@@ -301,12 +307,14 @@ fn start(place: &Place, session: run::Session, exec: &Exec, log: &Log) -> Result
         // Our own process stays inside as PID 1.
         crate::seal::reexecute_sealed()?;
     }
+    let own_mounts = directory.container.mounts.len();
     let (sealed, plan) = make_plan(&mut directory, &exec.shape, Some(session.directory()))?;
     if let Some(remark) = directory.remark().filter(|_| !exec.quiet) {
         say(&remark);
     }
     log.event(&format!("start the container of {}", directory.path.display()));
-    session.start(&directory, sealed, &plan, log)
+    let code = session.start(&directory, sealed, &plan, log);
+    code.map_err(|error| locate(error, &directory, own_mounts))
 }
 
 /// One line on standard error.

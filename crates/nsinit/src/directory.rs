@@ -10,7 +10,6 @@ use nsinit_rootfs::{Rootfs, TmpfsRoot};
 
 use crate::builtin::{self, TerminalNames};
 use crate::error::{Error, Result};
-use crate::lower::refuse;
 use crate::program::FileId;
 
 /// The name of the configuration in a container's directory.
@@ -109,8 +108,7 @@ impl Directory {
         match &self.container.rootfs {
             None => Rootfs::open(&self.path).map_err(Error::Rootfs),
             Some(RootfsSource::Directory(path)) => {
-                let path = self.path.join(path);
-                Rootfs::open(path).map_err(|error| refuse("rootfs", &error.to_string(), None))
+                Rootfs::open(self.path.join(path)).map_err(Error::Rootfs)
             }
             Some(RootfsSource::Tmpfs(root)) => {
                 let default = TmpfsRoot::default();

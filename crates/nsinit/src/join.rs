@@ -18,6 +18,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::host::Host;
@@ -51,7 +52,7 @@ pub struct Joining<'a> {
 /// When the container has ended, or as [`Plan::launch`].
 pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
     let state = joining.state;
-    let gone = || Error::Io { action: "join the container".into(), source: Errno::SRCH.into() };
+    let gone = || Error::io("join the container")(Errno::SRCH.into());
     let pid = state.program.as_ref().map(|program| program.pid).ok_or_else(gone)?;
     let pidfd = state.program().ok_or_else(gone)?;
     let container = Join::from_pidfd(pidfd, pid).map_err(Error::Namespaces)?;
@@ -136,7 +137,7 @@ impl Joined {
             true => self.second.take(),
             false => self.first.take(),
         };
-        let ended = Error::Init { status: None, out_of_memory: false };
+        let ended = Error::Init { status: None, out_of_memory: None };
         Ok(Running::joined(program.ok_or(ended)?, self.terminal.take()))
     }
 
@@ -147,7 +148,7 @@ impl Joined {
                 Some((Tag::Console, Some(master))) => self.terminal = Some(master),
                 Some((Tag::Ready, None)) => return Ok(()),
                 Some(_) => return Err(Error::protocol()),
-                None => return Err(Error::Init { status: None, out_of_memory: false }),
+                None => return Err(Error::Init { status: None, out_of_memory: None }),
             }
         }
     }
@@ -155,8 +156,10 @@ impl Joined {
     /// The next message; None at the end of the conversation.
     fn receive(&self) -> Result<Option<(Tag, Option<OwnedFd>)>> {
         match self.channel.receive().map_err(Error::io("read a message of init"))? {
-            Received::Message(message, _) if message.tag == Tag::Failed => {
-                Err(Error::of_failure(&self.plan, message))
+            Received::Message(message, root) if message.tag == Tag::Failed => {
+                let process = self.second.0.as_ref().or(self.first.0.as_ref());
+                let pid = process.map(Process::pid).ok_or_else(Error::protocol)?;
+                Err(Error::of_failure(&self.plan, message, &Scene::of(pid, root)))
             }
             Received::Message(message, fd) => Ok(Some((message.tag, fd))),
             Received::End => Ok(None),

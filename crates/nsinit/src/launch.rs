@@ -10,8 +10,9 @@ use nsinit_namespaces::{CloneRequest, NamespaceFile, Process};
 use nsinit_network::{Links, NetworkNamespace};
 use rustix::process::{Pid, Signal};
 
+use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
-use crate::handshake::{self, ParentEnd, Received, Tag};
+use crate::handshake::{self, Message, ParentEnd, Received, Tag};
 use crate::init::{self, Inherited};
 use crate::plan::{CgroupPlan, Plan};
 use crate::process;
@@ -287,12 +288,18 @@ impl Created<'_> {
 
     fn receive(&self) -> Result<(Tag, Option<OwnedFd>)> {
         match self.channel.receive().map_err(Error::io("read a message of init"))? {
-            Received::Message(message, _) if message.tag == Tag::Failed => {
-                Err(Error::of_failure(self.plan, message))
+            Received::Message(message, root) if message.tag == Tag::Failed => {
+                Err(self.failure(message, root, None))
             }
             Received::Message(message, fd) => Ok((message.tag, fd)),
-            Received::End => Err(Error::Init { status: None, out_of_memory: false }),
+            Received::End => Err(Error::Init { status: None, out_of_memory: None }),
         }
+    }
+
+    /// What a failure means, by whoever told it: he waits to be looked at.
+    fn failure(&self, message: Message, root: Option<OwnedFd>, program: Option<Pid>) -> Error {
+        let pid = program.unwrap_or_else(|| self.pid());
+        Error::of_failure(self.plan, message, &Scene::of(pid, root))
     }
 
     /// The program's pid, if it is not init's.
@@ -300,8 +307,8 @@ impl Created<'_> {
         let mut program = None;
         loop {
             match self.channel.receive().map_err(Error::io("read a message of init"))? {
-                Received::Message(message, _) if message.tag == Tag::Failed => {
-                    return Err(Error::of_failure(self.plan, message));
+                Received::Message(message, root) if message.tag == Tag::Failed => {
+                    return Err(self.failure(message, root, program));
                 }
                 Received::Message(message, Some(pidfd)) if message.tag == Tag::Program => {
                     program = process::pid_of(&pidfd);
@@ -320,11 +327,9 @@ impl Created<'_> {
         let process = self.init.process();
         let _ = process.kill(Signal::KILL);
         let status = process.wait().ok();
-        let out_of_memory = self
-            .outside
-            .cgroup
-            .as_ref()
-            .is_some_and(|cgroup| cgroup.stats().is_ok_and(|stats| stats.memory.oom_kills > 0));
+        let stats = self.outside.cgroup.as_ref().and_then(|cgroup| cgroup.stats().ok());
+        let killed = stats.filter(|stats| stats.memory.oom_kills > 0);
+        let out_of_memory = killed.and_then(|stats| stats.memory.limit);
         Error::Init { status, out_of_memory }
     }
 }

@@ -126,7 +126,7 @@ pub(crate) fn refused(key: &str) -> impl FnOnce(nsinit_security::Error) -> Error
     }
 }
 
-pub(crate) fn refuse(key: &str, message: &str, hint: Option<&str>) -> Error {
+fn refuse(key: &str, message: &str, hint: Option<&str>) -> Error {
     Error::Container { key: key.into(), message: message.into(), hint: hint.map(str::to_owned) }
 }
 

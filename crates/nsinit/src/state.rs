@@ -96,10 +96,10 @@ impl RunDirectory {
         let made = fs::DirBuilder::new().mode(0o700).recursive(uid != 0).create(&path);
         match made {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other.map_err(|source| Error::Io {
-                action: format!("create the run directory {} ({CHOICE})", path.display()),
-                source,
-            })?,
+            other => {
+                let by = if uid == 0 { "" } else { ", chosen by XDG_RUNTIME_DIR" };
+                other.map_err(Error::path(&format!("the run directory{by}: create"), &path))?
+            }
         }
         let metadata = fs::symlink_metadata(&path).map_err(Error::path("examine", &path))?;
         if !metadata.is_dir() || metadata.uid() != uid || metadata.mode() & 0o077 != 0 {

@@ -36,39 +36,7 @@ pub(super) fn steps(
     if let Some(read_only) = &container.readonly_paths {
         furniture.read_only.clone_from(read_only);
     }
-    source.rootfs.steps(&furniture).map_err(|error| at_its_key(container, error))
-}
-
-/// Tells an error of the planner at the key that asked for it, where there is one.
-fn at_its_key(container: &Container, error: rootfs::Error) -> Error {
-    let Some(key) = key_of(container, &error) else { return Error::Rootfs(error) };
-    let missing = matches!(&error, rootfs::Error::Io { source, .. }
-        if source.kind() == std::io::ErrorKind::NotFound && key.ends_with(".source"));
-    let hint =
-        missing.then_some("make it, or leave it out where it is missing: \"optional\": true");
-    refuse(&key, &error.to_string(), hint)
-}
-
-fn key_of(container: &Container, error: &rootfs::Error) -> Option<String> {
-    let mounts = &container.mounts;
-    let path = error.path();
-    let source = || {
-        let at = mounts.iter().position(|mount| mount.source.as_deref() == Some(path))?;
-        Some(format!("mounts[{at}].source"))
-    };
-    let destination = |key: &str| {
-        let at = mounts.iter().rposition(|mount| mount.destination == path)?;
-        Some(format!("mounts[{at}].{key}"))
-    };
-    match error {
-        rootfs::Error::Io { .. } => source().or_else(|| destination("destination")),
-        rootfs::Error::MountOption { .. } => destination("options"),
-        rootfs::Error::Device { .. } => {
-            let at = container.devices.iter().position(|device| device.path == path)?;
-            Some(format!("devices[{at}].path"))
-        }
-        _ => destination("destination"),
-    }
+    source.rootfs.steps(&furniture).map_err(Error::Rootfs)
 }
 
 /// A tmpfs root is a place for mounts, not for data: read-only unless said otherwise
