@@ -10,17 +10,20 @@
 //!   write uid_map, gid_map
 //!   Mapped ─────────────────────────────▶  become root     only with a user namespace
 //!        ◀────────────── Netlink + socket  only with interfaces
-//!   connect interfaces                     mounts, pivot_root …
-//!        ◀─────────────── Console + pty    only with a terminal
-//!   Proceed ────────────────────────────▶  only with interfaces
-//!        ◀──────────────────────── Ready
+//!   connect interfaces                     mounts, masks …
 //!   write state and pid file
+//!   Proceed ────────────────────────────▶  covers, pivot_root
+//!        ◀─────────────── Console + pty    only with a terminal
+//!        ◀──────────────────────── Ready
 //!   Start ──────────────────────────────▶  last steps
 //!        ◀─────────────── Program + pidfd  only when init stays as PID 1
 //!                                          execve
 //!        ◀─────────────────────────── EOF  the program runs
 //!        ◀──── Failed { step, errno } + /  at any time; then init waits to be looked at
 //! ```
+//!
+//! Where the launcher has nothing to do between Ready and Start, it sends Start with
+//! Proceed, and init does not wait.
 //!
 //! What comes from init is not trusted: a message has a fixed size, at most one
 //! descriptor, and a tag that is expected at that point, or the launch ends.
@@ -46,7 +49,7 @@ pub enum Tag {
     Mapped = 1,
     /// Init: a netlink socket born in the new network namespace, attached.
     Netlink,
-    /// Launcher: the interfaces are connected.
+    /// Launcher: the interfaces are connected, and the own files are there to be covered.
     Proceed,
     /// Init: the pty master, attached.
     Console,

@@ -71,7 +71,7 @@ pub use process::ProcessId;
 pub use program::{FileId, Program};
 pub use reason::{Fault, Interpreter, Naming, Permission, Reason};
 pub use seal::reexecute_sealed;
-pub use state::{CgroupDirectory, Entry, RunDirectory, State};
+pub use state::{CgroupDirectory, Entry, Record, RunDirectory, State};
 pub use stdio::Stdio;
 pub use step::Step;
 pub use systemd::Scope;

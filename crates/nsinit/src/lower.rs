@@ -85,9 +85,6 @@ impl Plan {
         }
         name_host(container, &mut steps)?;
         steps.extend(parameters(source, &namespaces)?);
-        if !interfaces.is_empty() {
-            steps.push(Step::Await(Tag::Proceed));
-        }
         steps.push(Step::Report(Tag::Ready));
 
         let mut last_steps = vec![Step::Await(Tag::Start)];

@@ -71,6 +71,11 @@ impl Plan {
         (self.steps.len() + self.last_steps.len()) as u32
     }
 
+    /// Whether the launcher has something to do between Ready and Start.
+    pub(crate) fn pauses_when_ready(&self) -> bool {
+        self.terminal || self.cgroup.as_ref().is_some_and(|cgroup| cgroup.devices.is_some())
+    }
+
     /// A step by its number; None for the program itself.
     pub(crate) fn step(&self, index: u32) -> Option<&Step> {
         self.all_steps().nth(index as usize)

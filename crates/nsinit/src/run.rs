@@ -14,12 +14,12 @@ use crate::directory::{CONFIG_FILE, Directory, Origin, Place};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::join::{self, Joining};
-use crate::launch::{Remnant, Running};
+use crate::launch::{Created, Remnant, Running};
 use crate::log::Log;
 use crate::own_file::{self, OwnFile};
 use crate::plan::Plan;
 use crate::process::ProcessId;
-use crate::state::{CgroupDirectory, Entry, RunDirectory, State};
+use crate::state::{CgroupDirectory, Entry, Record, RunDirectory, State};
 use crate::stdio::Stdio;
 use crate::terminal::{RelayEnds, Signals, Terminal, relay};
 
@@ -109,24 +109,20 @@ impl Session {
                 return Err(error);
             }
         };
-        let Launched { mut running, terminal, init, files } = launched;
+        let Launched { mut running, terminal, record, files } = launched;
         // Others may join while the program runs.
         let entry = self.entry.unlock()?;
         let target = if is_init { SignalTarget::Init } else { SignalTarget::Program };
         let stayed = stay(&running, terminal, &signals, target);
         // Nobody starts the next container before this one's remains are removed; but
         // somebody may have found it dead, removed them, and started one already.
-        let own = |entry: &Entry| -> Result<bool> {
-            Ok(entry.read()?.is_some_and(|state| state.init.as_ref() == Some(&init)))
-        };
-        let entry = entry.lock()?;
-        let own = entry.as_ref().map(own).transpose()?.unwrap_or(false);
-        if !own {
+        let entry = entry.lock()?.filter(|entry| entry.holds(&record));
+        if entry.is_none() {
             running.disown();
         }
         let status = running.wait()?;
         drop(files);
-        if let Some(entry) = entry.filter(|_| own) {
+        if let Some(entry) = entry {
             entry.clear()?;
         }
         Ok(code(status, stayed?))
@@ -144,33 +140,29 @@ impl Session {
         if state.may_leave_remains() {
             self.entry.write(&state)?;
         }
-        let mut files = Files::create(&state)?;
         let remnant = match state.cgroup_path.is_some() && state.cgroup_path == self.remnant {
             true => Remnant::Known,
             false => Remnant::Unknown,
         };
-        let mut created = plan.create_over(&Stdio::inherit(), remnant)?;
-        let init = ProcessId::of_child(created.pid())?;
-        log.event(&format!("created, init is pid {}", init.pid));
-        if let Some(cgroup) = created.cgroup() {
-            state.cgroup = cgroup.paths().into_iter().filter_map(CgroupDirectory::of).collect();
-            state.cgroup_parents = cgroup.made_parents();
-        }
-        state.links = created.host_links();
-        state.bridges = created.own_bridges();
-        (state.init, state.program) = (Some(init.clone()), Some(init.clone()));
-        self.entry.write(&state)?;
-        if let Some(file) = &mut files.pid {
-            file.write(init.pid).map_err(Error::path("write", file.path()))?;
-        }
-        // Before the program can ask for the terminal's size.
-        let terminal = connect(users, created.take_terminal())?;
-        let running = created.start()?;
+        let (begun, (mut record, files)) = plan.begin(&Stdio::inherit(), remnant, |created| {
+            add_what_was_made(&mut state, created)?;
+            Ok((self.entry.write(&state)?, Files::create(&state)?))
+        })?;
+        log.event(&format!("created, init is pid {}", begun.pid()));
+        let (running, terminal) = match plan.terminal {
+            false => (begun.run()?, None),
+            true => {
+                let mut created = begun.ready()?;
+                // Before the program can ask for the terminal's size.
+                let terminal = connect(users, created.take_terminal())?;
+                (created.start()?, terminal)
+            }
+        };
         if let Some(program) = running.program() {
             state.program = Some(ProcessId::of_child(program)?);
-            self.entry.write(&state)?;
+            record = self.entry.write(&state)?;
         }
-        Ok(Launched { running, terminal, init, files })
+        Ok(Launched { running, terminal, record, files })
     }
 }
 
@@ -198,7 +190,7 @@ fn start_joined<'a>(
 struct Launched<'a> {
     running: Running,
     terminal: Option<Terminal<'a>>,
-    init: ProcessId,
+    record: Record,
     files: Files,
 }
 
@@ -227,17 +219,29 @@ fn intent(directory: &Directory, sealed: Container, plan: &Plan) -> State {
     }
 }
 
-/// Our files in the container's directory, while it lives.
-#[derive(Debug, Default)]
+fn add_what_was_made(state: &mut State, created: &Created<'_>) -> Result<()> {
+    let init = ProcessId::of_child(created.pid())?;
+    if let Some(cgroup) = created.cgroup() {
+        state.cgroup = cgroup.paths().into_iter().filter_map(CgroupDirectory::of).collect();
+        state.cgroup_parents = cgroup.made_parents();
+    }
+    state.links = created.host_links();
+    state.bridges = created.own_bridges();
+    (state.init, state.program) = (Some(init.clone()), Some(init));
+    Ok(())
+}
+
+/// Our files in the container's directory, while it lives: kept to be removed.
+#[derive(Debug)]
 struct Files {
-    pid: Option<OwnFile>,
-    /// Only kept: it takes a name.
+    _pid: Option<OwnFile>,
     _placeholder: Option<OwnFile>,
 }
 
 impl Files {
     fn create(state: &State) -> Result<Files> {
-        let make = |path: &Option<PathBuf>, how: fn(&Path) -> std::io::Result<OwnFile>| {
+        let pid = state.init.as_ref().map_or(0, |init| init.pid);
+        let make = |path: &Option<PathBuf>, how: &dyn Fn(&Path) -> std::io::Result<OwnFile>| {
             let Some(path) = path else { return Ok(None) };
             match how(path) {
                 // Where the caller cannot write, the container cannot either, and its state
@@ -246,8 +250,10 @@ impl Files {
                 other => other.map(Some).map_err(Error::path("create", path)),
             }
         };
-        let pid = make(&state.pid_file, OwnFile::pid)?;
-        Ok(Files { pid, _placeholder: make(&state.placeholder, OwnFile::placeholder)? })
+        Ok(Files {
+            _pid: make(&state.pid_file, &|path| OwnFile::pid(path, pid))?,
+            _placeholder: make(&state.placeholder, &OwnFile::placeholder)?,
+        })
     }
 }
 

@@ -203,9 +203,13 @@ impl Unlocked {
     }
 }
 
-/// Whether a directory that is open is still the one of that name.
-fn has_name(directory: &File, path: &Path) -> bool {
-    let (Ok(open), Ok(named)) = (directory.metadata(), fs::symlink_metadata(path)) else {
+/// What was recorded, told apart from all that is recorded later: it stays open.
+#[derive(Debug)]
+pub struct Record(File);
+
+/// Whether a file that is open is still the one of that name.
+fn has_name(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else {
         return false;
     };
     (open.dev(), open.ino()) == (named.dev(), named.ino())
@@ -251,10 +255,10 @@ impl Entry {
     /// # Errors
     ///
     /// When the file cannot be written.
-    pub fn write(&self, state: &State) -> Result<()> {
+    pub fn write(&self, state: &State) -> Result<Record> {
         let path = self.file();
         let new = self.path.join("state.json.new");
-        let write = || -> io::Result<()> {
+        let write = || -> io::Result<Record> {
             let mut file = OpenOptions::new()
                 .write(true)
                 .create(true)
@@ -262,9 +266,15 @@ impl Entry {
                 .mode(0o600)
                 .open(&new)?;
             file.write_all(&serde_json::to_vec(state)?)?;
-            fs::rename(&new, &path)
+            fs::rename(&new, &path)?;
+            Ok(Record(file))
         };
         write().map_err(Error::path("write", &path))
+    }
+
+    /// Whether that is what is recorded still.
+    pub(crate) fn holds(&self, record: &Record) -> bool {
+        has_name(&record.0, &self.file())
     }
 
     /// Lets others lock it.

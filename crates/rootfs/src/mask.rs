@@ -20,8 +20,9 @@ use crate::{Child, resolve::make_file};
 const COPY: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
 
 /// A small private tmpfs that holds an empty directory, an empty file and the
-/// generated files. It stands over the old `/`, so that no path leads to it, is
-/// read-only from then on, and is copied from: one filesystem for all masks.
+/// generated files. It stands over the new root, so that no path leads to it, is
+/// read-only from then on, and is copied from: one filesystem for all masks. What is of
+/// no use after the pivot is mounted on it then: the procfs and the host.
 #[derive(Debug)]
 pub struct Scratch {
     pub(crate) parameters: Vec<Parameter>,
@@ -40,7 +41,9 @@ impl Scratch {
     pub(crate) fn apply(&self, child: &mut Child) -> Result<(), Errno> {
         let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
         let scratch = detached(c"tmpfs", &self.parameters, flags)?;
-        rustix::fs::mkdirat(&scratch, c"empty", Mode::from_raw_mode(0o555))?;
+        for name in [c"empty", c"proc", c"host"] {
+            rustix::fs::mkdirat(&scratch, name, Mode::from_raw_mode(0o555))?;
+        }
         make_file(scratch.as_fd(), c"nothing", Mode::from_raw_mode(0o444))?;
         for ScratchFile { name, content, mode } in &self.files {
             let file = make_file(scratch.as_fd(), name, Mode::from_raw_mode(*mode))?;

@@ -43,10 +43,10 @@ impl Node {
             Source::Mknod { mode, uid, gid } => self.make(at, *mode, *uid, *gid)?,
             Source::Host(path) => self.bind(child, path, at)?,
         }
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let node = rustix::fs::openat(at, self.at.name.as_c_str(), flags, Mode::empty())?;
-        self.verify(&rustix::fs::fstat(&node)?)?;
         if self.at.whole.as_c_str() == c"null" && (self.kind, self.major, self.minor) == NULL {
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let node = rustix::fs::openat(at, self.at.name.as_c_str(), flags, Mode::empty())?;
+            self.verify(&rustix::fs::fstat(&node)?)?;
             child.null = Some(node);
         }
         Ok(())

@@ -166,12 +166,12 @@ impl Planner<'_> {
             true => OpenProcfs::OfHost,
             false => OpenProcfs::New,
         };
-        let mut steps = vec![Step::Isolate(Isolate { kernel }), Step::Procfs(procfs)];
-        let copies = |step: &Step| matches!(step, Step::Mask(_) | Step::Cover(_) | Step::File(_));
-        if self.steps.iter().any(copies) {
-            steps.push(Step::Scratch(scratch(self.files)?));
-        }
-        steps.push(Step::Root(attach(root, furniture)?));
+        let mut steps = vec![
+            Step::Isolate(Isolate { kernel }),
+            Step::Procfs(procfs),
+            Step::Root(attach(root, furniture)?),
+            Step::Scratch(scratch(self.files)?),
+        ];
         steps.extend(self.steps);
         Ok(steps)
     }
@@ -202,9 +202,10 @@ fn attach(root: &Rootfs, furniture: &Furniture) -> Result<AttachRoot, Error> {
 fn scratch(files: Vec<ScratchFile>) -> Result<Scratch, Error> {
     let page = rustix::param::page_size() as u64;
     let pages: u64 = files.iter().map(|file| (file.content.len() as u64).div_ceil(page)).sum();
+    // The root, three directories, an empty file, and one to spare.
     let parameters = vec![
         parameter(c"size", (pages + 4) * page)?,
-        parameter(c"nr_inodes", files.len() as u64 + 4)?,
+        parameter(c"nr_inodes", files.len() as u64 + 5)?,
         Parameter { key: c"mode".into(), value: Some(c"755".into()) },
     ];
     Ok(Scratch { parameters, files })

@@ -1,6 +1,7 @@
 //! Child: a procfs that no path of the container leads to.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
@@ -56,6 +57,32 @@ fn copy_of_host() -> Result<OwnedFd, Errno> {
     let tree = rustix::mount::open_tree(CWD, c"/proc", flags)?;
     let complete = is_procfs(tree.as_fd())? && rustix::fs::fstat(&tree)?.st_ino == ROOT_INODE;
     if complete { Ok(tree) } else { Err(Errno::NODEV) }
+}
+
+/// The path `self/fd/N`, for system calls that take paths only: looked up from the
+/// detached procfs as working directory it leads to the open file and nowhere else,
+/// whatever is mounted over that.
+pub(crate) struct FdPath([u8; 20]);
+
+impl FdPath {
+    pub(crate) fn of(file: BorrowedFd<'_>) -> FdPath {
+        let mut path = *b"self/fd/\0\0\0\0\0\0\0\0\0\0\0\0";
+        let mut digits = [0; 10];
+        let mut left = file.as_raw_fd().unsigned_abs();
+        let mut length = 0;
+        while length == 0 || left > 0 {
+            digits[length] = b'0' + (left % 10) as u8;
+            (left, length) = (left / 10, length + 1);
+        }
+        for (place, digit) in path[8..].iter_mut().zip(digits[..length].iter().rev()) {
+            *place = *digit;
+        }
+        FdPath(path)
+    }
+
+    pub(crate) fn as_c_str(&self) -> Result<&CStr, Errno> {
+        CStr::from_bytes_until_nul(&self.0).map_err(|_| Errno::INVAL)
+    }
 }
 
 pub(crate) fn is_procfs(file: BorrowedFd<'_>) -> Result<bool, Errno> {

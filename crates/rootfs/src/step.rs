@@ -25,7 +25,7 @@ pub enum Step {
     Isolate(Isolate),
     /// A procfs that no path leads to: [`Child::proc`].
     Procfs(OpenProcfs),
-    /// The tmpfs that masks and generated files are copied from.
+    /// The tmpfs that masks and generated files are copied from, and the host goes with.
     Scratch(Scratch),
     /// The root filesystem becomes a mount of its own.
     Root(AttachRoot),

@@ -9,6 +9,7 @@ use nsinit_security::Lsm;
 
 use super::{Namespaces, Source, refuse, refused};
 use crate::error::{Error, Result};
+use crate::handshake::Tag;
 use crate::step::Step;
 
 /// The container's own files that it must not change.
@@ -162,18 +163,21 @@ fn facts(source: &Source<'_>, namespaces: &Namespaces) -> Facts {
     }
 }
 
-/// Puts the network's steps as early as the detached procfs allows: the launcher
-/// connects the interfaces while init goes on with its mounts.
+/// Puts the network's steps as early as the detached procfs allows, and the launcher's
+/// word as late as there is something of its own to be covered: both work meanwhile.
 pub(super) fn interleave(steps: &mut Vec<Step>, furniture: Vec<rootfs::Step>, network: Vec<Step>) {
-    let mut network = Some(network);
+    use rootfs::Step::{Cover, Pivot, Procfs};
+    let (mut network, mut proceed) = (Some(network), Some(Step::Await(Tag::Proceed)));
     for step in furniture {
-        let opened = matches!(step, rootfs::Step::Procfs(_));
+        let opened = matches!(step, Procfs(_));
+        if matches!(step, Cover(_) | Pivot(_)) {
+            steps.extend(proceed.take());
+        }
         steps.push(Step::Rootfs(step));
         if opened {
             steps.extend(network.take().unwrap_or_default());
         }
     }
-    steps.extend(network.unwrap_or_default());
 }
 
 /// Whether a device of the configuration must be made, which a user namespace forbids.
