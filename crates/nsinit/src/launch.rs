@@ -367,7 +367,7 @@ impl Created<'_> {
                 // execve closed the channel. (Or init was killed just before: then it ended
                 // by that signal, which is what the caller will be told of the program, too.)
                 Received::End if self.ready => return Ok(program),
-                Received::End => return Err(Error::Init { status: None, out_of_memory: false }),
+                Received::End => return Err(Error::Init { status: None, out_of_memory: None }),
             }
         }
     }

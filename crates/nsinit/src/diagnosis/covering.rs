@@ -30,6 +30,13 @@ impl Mount<'_> {
         self.parent == below.id && self.id != below.id
     }
 
+    fn is_read_only(&self) -> String {
+        match self.has("ro") {
+            true => format!("{} is mounted read-only", self.words()),
+            false => format!("the filesystem on {} is read-only", self.words()),
+        }
+    }
+
     /// `/data (ext4 of /dev/sdb1)`.
     fn words(&self) -> String {
         let Mount { point, filesystem, source, .. } = self;
@@ -93,14 +100,9 @@ fn depth(path: &Path) -> usize {
     path.components().count()
 }
 
-/// That the mount under a path is read-only, if it is.
+/// That the mount under a path is read-only.
 pub(crate) fn read_only(mountinfo: &str, path: &Path) -> Option<String> {
-    let mounts = mounts(mountinfo);
-    let mount = covering(&mounts, path)?;
-    match mount.has("ro") {
-        true => Some(format!("{} is mounted read-only", mount.words())),
-        false => Some(format!("the filesystem on {} is read-only", mount.words())),
-    }
+    covering(&mounts(mountinfo), path).map(Mount::is_read_only)
 }
 
 /// That the mount with this id forbids execve, if there is one.
@@ -114,7 +116,7 @@ pub(super) fn of_step(plan: &Plan, step: &Step, scene: &Scene) -> Option<String>
     let Step::Rootfs(step) = step else { return None };
     let path = step.object();
     let mountinfo = scene.read("mountinfo");
-    let mounts = mounts(&mountinfo);
+    let mounts = without_scratch(mounts(&mountinfo));
     let mount = covering(&mounts, path)?;
     let covers = |step: &&Step| matches!(step, Step::Rootfs(step) if step.object() == mount.point);
     let by = match plan.all_steps().find(covers) {
@@ -122,10 +124,24 @@ pub(super) fn of_step(plan: &Plan, step: &Step, scene: &Scene) -> Option<String>
         _ => String::new(),
     };
     let path = path.display();
-    Some(format!(
-        "{} is mounted read-only{by}: {path} must be there already, or be mounted first",
-        mount.words(),
-    ))
+    Some(
+        format!("{}{by}: {path} must be there already, or be mounted first", mount.is_read_only(),),
+    )
+}
+
+/// Until it pivots, init has a tmpfs of its own over its new root, and that over the
+/// host's.
+fn without_scratch(mut mounts: Vec<Mount<'_>>) -> Vec<Mount<'_>> {
+    let mut stack: Vec<usize> = Vec::new();
+    for (index, mount) in mounts.iter().enumerate().filter(|(_, m)| m.point == Path::new("/")) {
+        if stack.last().is_none_or(|below| mount.is_on(&mounts[*below])) {
+            stack.push(index);
+        }
+    }
+    if let [_, _, .., scratch] = stack.as_slice() {
+        mounts.remove(*scratch);
+    }
+    mounts
 }
 
 #[cfg(test)]
@@ -153,6 +169,19 @@ mod tests {
         assert_eq!(found("/my data"), "25");
         assert_eq!(found("/my data/in/x"), "26");
         assert_eq!(found("/my data/inside"), "25");
+    }
+
+    #[test]
+    fn inits_own_mount_over_its_root_is_seen_through() {
+        let scratch = "27 24 0:24 / / ro - tmpfs tmpfs rw\n";
+        let text = format!("{MOUNTINFO}{scratch}");
+        let all = mounts(&text);
+        assert_eq!(covering(&all, Path::new("/my data/in")).unwrap().id, "27");
+        let seen = without_scratch(all);
+        assert_eq!(covering(&seen, Path::new("/my data/in")).unwrap().id, "26");
+        let pivoted =
+            without_scratch(mounts("1 0 0:1 / / rw - x y rw\n2 1 0:2 / /a rw - x y rw\n"));
+        assert_eq!(pivoted.len(), 2);
     }
 
     #[test]
