@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use nsinit_config::{Container, Mount, NamespaceEntry};
 use nsinit_namespaces::Namespace;
 
@@ -48,7 +48,7 @@ enum Command {
     /// Run a program: start the container of this directory, or join it if it lives
     Exec(Exec),
     /// Print what exec would do, step by step; changes nothing and needs no privileges
-    Plan(Shape),
+    Plan(Printed),
     /// Print the configuration that a directory without container.json gets
     Spec,
 }
@@ -65,6 +65,22 @@ struct Exec {
     quiet: bool,
     #[command(flatten)]
     shape: Shape,
+}
+
+#[derive(Debug, Args)]
+struct Printed {
+    /// For people or for tools
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// How something is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Human,
+    Json,
 }
 
 #[derive(Debug, Args)]
@@ -179,7 +195,7 @@ pub fn run(line: &CommandLine) -> Result<u8> {
     let log = Log::open(&line.log)?;
     match &line.command {
         Command::Exec(exec) => exec_command(line, exec, &log),
-        Command::Plan(shape) => plan_command(line, shape),
+        Command::Plan(printed) => plan_command(line, printed),
         Command::Spec => print(&directory_without_file(&line.root)?.to_json_pretty()),
     }
 }
@@ -202,10 +218,13 @@ fn directory_without_file(root: &Path) -> Result<Container> {
     Ok(directory::built_in())
 }
 
-fn plan_command(line: &CommandLine, shape: &Shape) -> Result<u8> {
+fn plan_command(line: &CommandLine, printed: &Printed) -> Result<u8> {
     let mut directory = Place::find(&line.root)?.read()?;
-    let (_, plan) = make_plan(&mut directory, shape, None)?;
-    print(&plan.to_string())
+    let (_, plan) = make_plan(&mut directory, &printed.shape, None)?;
+    match printed.format {
+        Format::Human => print(&plan.to_string()),
+        Format::Json => print(&plan.to_json_pretty()),
+    }
 }
 
 /// The sealed configuration, and the plan of this very command line.
