@@ -2,6 +2,7 @@
 
 mod builtin;
 mod cli;
+mod doctor;
 mod errors;
 mod examples;
 mod hints;

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::hierarchy::{Hierarchies, Hierarchy, Mode, Version};
 use crate::limits::Limits;
 use crate::place;
-use crate::{v1, v2};
+use crate::{online, v1, v2};
 
 /// The v1 controllers that every job gets: for accounting, device rules, and
 /// to be able to stop and find all of its processes.
@@ -60,12 +60,7 @@ impl Cgroup {
         path: &str,
         limits: &Limits,
     ) -> Result<Cgroup, Error> {
-        let names = place::components(path)?;
-        limits.validate()?;
-        if let Some(reason) = hierarchies.unusable() {
-            return Err(Error::Unavailable { reason });
-        }
-        let needs = needs(hierarchies, limits)?;
+        let (names, needs) = prepare(hierarchies, path, limits)?;
         let mut making = Making::default();
         for need in &needs {
             if let Some(member) = make(need, &names)? {
@@ -85,6 +80,25 @@ impl Cgroup {
             }
         }
         Ok(Cgroup::new(std::mem::take(&mut making.members)))
+    }
+
+    /// Whether [`create`](Cgroup::create) would find what it needs on this host. Makes
+    /// nothing, so that a cgroup of that path and what happens meanwhile are not seen.
+    ///
+    /// # Errors
+    /// As [`create`](Cgroup::create).
+    pub fn check(path: &str, limits: &Limits) -> Result<(), Error> {
+        let hierarchies = Hierarchies::detect();
+        let (_, needs) = prepare(&hierarchies, path, limits)?;
+        let mut nowhere = true;
+        for need in &needs {
+            let Some(base) = base(need)? else { continue };
+            nowhere = false;
+            if need.hierarchy.version == Version::V2 {
+                place::offers(need.hierarchy, &base, &need.controllers)?;
+            }
+        }
+        if nowhere { Err(not_delegated(&hierarchies)) } else { Ok(()) }
     }
 
     /// Puts device rules in force in a cgroup that was made without, and may have
@@ -172,6 +186,21 @@ fn undo(levels: &[Level], leaf: Option<&Dir>) {
 
 fn no_v2(name: &str) -> Error {
     Error::limit(name, "", "needs cgroup v2, which this host does not have for it")
+}
+
+/// The components of the path, and what is to be made.
+fn prepare<'a>(
+    hierarchies: &'a Hierarchies,
+    path: &'a str,
+    limits: &Limits,
+) -> Result<(Vec<&'a str>, Vec<Need<'a>>), Error> {
+    let names = place::components(path)?;
+    limits.validate()?;
+    online::check(limits)?;
+    match hierarchies.unusable() {
+        Some(reason) => Err(Error::Unavailable { reason }),
+        None => Ok((names, needs(hierarchies, limits)?)),
+    }
 }
 
 /// Distributes the limits over the hierarchies that can hold them.
@@ -267,18 +296,22 @@ fn not_delegated(hierarchies: &Hierarchies) -> Error {
     }
 }
 
+/// Where the cgroup goes in one hierarchy; `None` where it is not needed and not writable.
+fn base(need: &Need<'_>) -> Result<Option<Dir>, Error> {
+    let base = place::base(need.hierarchy)?;
+    if base.is_none() && need.required {
+        let own = need.hierarchy.own.clone();
+        let path: PathBuf = own.unwrap_or_else(|| need.hierarchy.mount_point.clone());
+        return Err(Error::NotDelegated { path, needed: need.controllers.clone() });
+    }
+    Ok(base)
+}
+
 /// The directory of one hierarchy; `None` where it is not needed and not writable.
 fn make(need: &Need<'_>, names: &[&str]) -> Result<Option<Member>, Error> {
     let mut attempt = 1;
     loop {
-        let Some(base) = place::base(need.hierarchy)? else {
-            if !need.required {
-                return Ok(None);
-            }
-            let own = need.hierarchy.own.clone();
-            let path: PathBuf = own.unwrap_or_else(|| need.hierarchy.mount_point.clone());
-            return Err(Error::NotDelegated { path, needed: need.controllers.clone() });
-        };
+        let Some(base) = base(need)? else { return Ok(None) };
         match make_below(need, base, names) {
             Err(error) if attempt < ATTEMPTS && vanished(&error) => attempt += 1,
             result => return result.map(Some),

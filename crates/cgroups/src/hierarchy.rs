@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::mountinfo::{CgroupMount, cgroup_mounts};
+use crate::place;
 
 /// Which of the two interfaces of the kernel a hierarchy has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,12 @@ impl Hierarchy {
     /// Whether it has this controller.
     pub fn has(&self, controller: &str) -> bool {
         self.controllers.iter().any(|name| name == controller)
+    }
+
+    /// The directory below which the caller's cgroups are made; `None` where it may write
+    /// no suitable one.
+    pub fn place(&self) -> Option<PathBuf> {
+        Some(place::base(self).ok()??.path().to_owned())
     }
 }
 

@@ -110,10 +110,7 @@ pub(crate) fn enable(
     if off.is_empty() {
         return Ok(());
     }
-    let available = words(&dir.read("cgroup.controllers")?);
-    if let Some(name) = off.iter().find(|name| !available.iter().any(|other| other == *name)) {
-        return Err(missing(hierarchy, dir, name));
-    }
+    offers(hierarchy, dir, &off)?;
     // For controllers of threads alone (cpu, cpuset, pids) the kernel would not refuse:
     // it makes the cgroup a threaded one, below which nothing can be started.
     // The root of all is exempt, and the only one without a type.
@@ -139,6 +136,17 @@ pub(crate) fn enable(
             }
         }
     })
+}
+
+/// Whether the controllers can be switched on for the children of a v2 cgroup.
+pub(crate) fn offers(
+    hierarchy: &Hierarchy,
+    dir: &Dir,
+    controllers: &[&'static str],
+) -> Result<(), Error> {
+    let available = words(&dir.read("cgroup.controllers")?);
+    let lacking = controllers.iter().find(|name| !available.iter().any(|other| other == *name));
+    lacking.map_or(Ok(()), |name| Err(missing(hierarchy, dir, name)))
 }
 
 /// Names the first cgroup on the way down that lacks a controller.

@@ -235,7 +235,10 @@ fn of_user_namespaces(facts: &Facts) -> Option<Denier> {
         return Some(Denier::Sysctl(USERNS_CLONE.into()));
     }
     let restricted = facts.number(Path::new(APPARMOR)).is_some_and(|value| value != 0);
-    restricted.then_some(Denier::AppArmor)
+    // Whoever has a profile, if only one without rules, does what that says.
+    let label = facts.read(Path::new("/proc/self/attr/current")).unwrap_or_default();
+    let profile = !matches!(label.trim_end(), "" | "unconfined");
+    (restricted && !profile).then_some(Denier::AppArmor)
 }
 
 fn denier_of_clone(kinds: Kinds, errno: Errno, facts: &Facts) -> Option<Denier> {

@@ -69,6 +69,10 @@ fn each_switch_for_user_namespaces_is_named() {
     let ubuntu = Host::new("ubuntu", &[(USERNS_CLONE, "1\n"), (APPARMOR, "1\n")]);
     assert_eq!(denier(&ubuntu.explain(Kinds::USER, Errno::ACCESS)), Denier::AppArmor);
     assert_eq!(of_user_namespaces(&ubuntu.0), Some(Denier::AppArmor));
+    let own = [(APPARMOR, "1\n"), ("/proc/self/attr/current", "nsinit (unconfined)\n")];
+    assert_eq!(of_user_namespaces(&Host::new("profile", &own).0), None);
+    let none = [(APPARMOR, "1\n"), ("/proc/self/attr/current", "unconfined\n")];
+    assert_eq!(of_user_namespaces(&Host::new("none", &none).0), Some(Denier::AppArmor));
     let free = Host::new("free", &[(USERNS_CLONE, "1\n"), (APPARMOR, "0\n")]);
     assert_eq!(denier(&free.explain(Kinds::USER, Errno::PERM)), Denier::Kernel);
 }

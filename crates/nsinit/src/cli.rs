@@ -9,6 +9,7 @@ use nsinit_config::{Container, Mount, NamespaceEntry};
 use nsinit_namespaces::Namespace;
 
 use crate::directory::{self, Directory, Origin, Place};
+use crate::doctor::{self, Planned, Report};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::keys;
@@ -49,6 +50,8 @@ enum Command {
     Exec(Exec),
     /// Print what exec would do, step by step; changes nothing and needs no privileges
     Plan(Printed),
+    /// Say whether this configuration would run here, as this user; starts no container
+    Doctor(Doctor),
     /// Print the configuration that a directory without container.json gets
     Spec,
 }
@@ -67,13 +70,25 @@ struct Exec {
     shape: Shape,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct Printed {
     /// For people or for tools
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
     #[command(flatten)]
     shape: Shape,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code: 0 nothing was found that stands in the way, 1 something was, 2 usage"
+)]
+struct Doctor {
+    /// Print an AppArmor profile that lets this executable make user namespaces, and nothing else
+    #[arg(long)]
+    apparmor_profile: bool,
+    #[command(flatten)]
+    printed: Printed,
 }
 
 /// How something is printed.
@@ -83,7 +98,7 @@ enum Format {
     Json,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct Shape {
     /// Set a variable in the program's environment
     #[arg(long, value_name = "KEY=VALUE", value_parser = environment_entry)]
@@ -196,6 +211,7 @@ pub fn run(line: &CommandLine) -> Result<u8> {
     match &line.command {
         Command::Exec(exec) => exec_command(line, exec, &log),
         Command::Plan(printed) => plan_command(line, printed),
+        Command::Doctor(doctor) => doctor_command(line, doctor),
         Command::Spec => print(&directory_without_file(&line.root)?.to_json_pretty()),
     }
 }
@@ -225,6 +241,28 @@ fn plan_command(line: &CommandLine, printed: &Printed) -> Result<u8> {
         Format::Human => print(&plan.to_string()),
         Format::Json => print(&plan.to_json_pretty()),
     }
+}
+
+fn doctor_command(line: &CommandLine, doctor: &Doctor) -> Result<u8> {
+    if doctor.apparmor_profile {
+        return print(&doctor::apparmor_profile()?);
+    }
+    let Printed { format, mut shape } = doctor.printed.clone();
+    let planned = Place::find(&line.root)?.read().map(|mut directory| {
+        let args = directory.container.args.as_ref();
+        let named = !shape.command.is_empty() || args.is_some_and(|args| !args.is_empty());
+        if !named {
+            shape.command.push("sh".into());
+        }
+        let plan = make_plan(&mut directory, &shape, None).map(|(_, plan)| plan);
+        Planned { directory, plan, program_is_named: named }
+    });
+    let report = Report::of(planned)?;
+    match format {
+        Format::Human => print(&report.to_string())?,
+        Format::Json => print(&report.to_json_pretty())?,
+    };
+    Ok(report.exit_code())
 }
 
 /// The sealed configuration, and the plan of this very command line.

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal};
 
 use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
-use crate::handshake::{self, Message, ParentEnd, Received, Tag};
+use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::init::{self, Inherited};
 use crate::plan::{CgroupPlan, Plan};
 use crate::process;
@@ -334,40 +334,33 @@ impl Created<'_> {
     }
 
     fn receive(&self) -> Result<(Tag, Option<OwnedFd>)> {
-        match self.channel.receive().map_err(Error::io("read a message of init"))? {
-            Received::Message(message, root) if message.tag == Tag::Failed => {
-                Err(self.failure(message, root, None))
-            }
-            Received::Message(message, fd) => Ok((message.tag, fd)),
-            Received::End => Err(Error::Init { status: None, out_of_memory: None }),
-        }
+        let ended = Error::Init { status: None, out_of_memory: None };
+        self.receive_from(self.pid())?.ok_or(ended)
     }
 
-    /// What a failure means, by whoever told it: he waits to be looked at.
-    fn failure(&self, message: Message, root: Option<OwnedFd>, program: Option<Pid>) -> Error {
-        let pid = program.unwrap_or_else(|| self.pid());
-        Error::of_failure(self.plan, message, &Scene::of(pid, root))
+    /// The next message, or that there will be none. Who tells of a failure waits.
+    fn receive_from(&self, teller: Pid) -> Result<Option<(Tag, Option<OwnedFd>)>> {
+        match self.channel.receive().map_err(Error::io("read a message of init"))? {
+            Received::Message(message, root) if message.tag == Tag::Failed => {
+                Err(Error::of_failure(self.plan, message, &Scene::of(teller, root)))
+            }
+            Received::Message(message, fd) => Ok(Some((message.tag, fd))),
+            Received::End => Ok(None),
+        }
     }
 
     /// The program's pid, if it is not init's.
     fn wait_for_execve(&mut self) -> Result<Option<Pid>> {
         let mut program = None;
         loop {
-            match self.channel.receive().map_err(Error::io("read a message of init"))? {
-                Received::Message(message, root) if message.tag == Tag::Failed => {
-                    return Err(self.failure(message, root, program));
-                }
-                Received::Message(message, Some(pidfd)) if message.tag == Tag::Program => {
-                    program = process::pid_of(&pidfd);
-                }
-                Received::Message(message, None) if message.tag == Tag::Ready && !self.ready => {
-                    self.ready = true;
-                }
-                Received::Message(..) => return Err(Error::protocol()),
+            match self.receive_from(program.unwrap_or(self.pid()))? {
+                Some((Tag::Program, Some(pidfd))) => program = process::pid_of(&pidfd),
+                Some((Tag::Ready, None)) if !self.ready => self.ready = true,
+                Some(_) => return Err(Error::protocol()),
                 // execve closed the channel. (Or init was killed just before: then it ended
                 // by that signal, which is what the caller will be told of the program, too.)
-                Received::End if self.ready => return Ok(program),
-                Received::End => return Err(Error::Init { status: None, out_of_memory: None }),
+                None if self.ready => return Ok(program),
+                None => return Err(Error::Init { status: None, out_of_memory: None }),
             }
         }
     }

@@ -25,6 +25,7 @@ mod builtin;
 pub mod cli;
 mod diagnosis;
 mod directory;
+mod doctor;
 mod error;
 mod handshake;
 mod host;

@@ -22,7 +22,7 @@ pub(super) fn of_step(plan: &Plan, step: &Step, errno: Errno, scene: &Scene) -> 
         }
         (Errno::DQUOT, Step::SessionKeyring) => {
             let uid = rustix::process::getuid().as_raw();
-            keys(&read("/proc/key-users"), uid)
+            Keys::of(&read("/proc/key-users"), uid).map(|keys| keys.words())
         }
         (Errno::NOMEM, _) => {
             let limit = plan.cgroup.as_ref()?.limits.memory?;
@@ -33,7 +33,7 @@ pub(super) fn of_step(plan: &Plan, step: &Step, errno: Errno, scene: &Scene) -> 
 }
 
 /// The limits that an errno names by itself.
-pub(super) fn of_errno(errno: Errno) -> Option<String> {
+pub(crate) fn of_errno(errno: Errno) -> Option<String> {
     match errno {
         Errno::MFILE => {
             let limit = getrlimit(Resource::Nofile).current?;
@@ -49,7 +49,7 @@ pub(super) fn of_errno(errno: Errno) -> Option<String> {
 }
 
 /// That a mount namespace is full, if it is.
-fn mounts(mountinfo: &str, most: &str) -> Option<String> {
+pub(crate) fn mounts(mountinfo: &str, most: &str) -> Option<String> {
     /// Those outside of a process's root are counted by the kernel, and not listed.
     const NOT_LISTED: usize = 64;
     let (count, most) = (mountinfo.lines().count(), most.trim().parse().ok()?);
@@ -62,26 +62,40 @@ fn mounts(mountinfo: &str, most: &str) -> Option<String> {
     })
 }
 
-/// That a user has no more room for keys (proc_key_users(5)), if so.
-fn keys(users: &str, uid: u32) -> Option<String> {
-    let line = users.lines().find_map(|line| line.trim_start().strip_prefix(&format!("{uid}:")))?;
-    let quota = |field: usize| {
-        let (used, most) = line.split_ascii_whitespace().nth(field)?.split_once('/')?;
-        Some((used.parse::<u64>().ok()?, most.parse::<u64>().ok()?))
-    };
-    let ((keys, most_keys), (bytes, most_bytes)) = (quota(2)?, quota(3)?);
-    let sysctl = match uid {
-        0 => "kernel.keys.root_max",
-        _ => "kernel.keys.max",
-    };
-    Some(format!(
-        "user {uid} has {keys} of {most_keys} keys and {bytes} of {most_bytes} bytes of them \
-         (/proc/key-users): as root: sysctl -w {sysctl}keys=NUMBER {sysctl}bytes=NUMBER"
-    ))
+/// What a user has of keys and may have (proc_key_users(5)): their number and their bytes.
+pub(crate) struct Keys {
+    uid: u32,
+    number: (u64, u64),
+    bytes: (u64, u64),
+}
+
+impl Keys {
+    pub(crate) fn of(users: &str, uid: u32) -> Option<Keys> {
+        let own = format!("{uid}:");
+        let line = users.lines().find_map(|line| line.trim_start().strip_prefix(&own))?;
+        let quota = |field: usize| {
+            let (used, most) = line.split_ascii_whitespace().nth(field)?.split_once('/')?;
+            Some((used.parse().ok()?, most.parse().ok()?))
+        };
+        Some(Keys { uid, number: quota(2)?, bytes: quota(3)? })
+    }
+
+    pub(crate) fn are_used_up(&self) -> bool {
+        self.number.0 >= self.number.1 || self.bytes.0 >= self.bytes.1
+    }
+
+    pub(crate) fn words(&self) -> String {
+        let Keys { uid, number: (number, most), bytes: (bytes, most_bytes) } = self;
+        let sysctl = if *uid == 0 { "kernel.keys.root_max" } else { "kernel.keys.max" };
+        format!(
+            "user {uid} has {number} of {most} keys and {bytes} of {most_bytes} bytes of them \
+             (/proc/key-users): as root: sysctl -w {sysctl}keys=NUMBER {sysctl}bytes=NUMBER"
+        )
+    }
 }
 
 /// That the filesystem of a path has no room left, if so.
-pub(super) fn full(path: &Path) -> Option<String> {
+pub(crate) fn full(path: &Path) -> Option<String> {
     let (at, room) = path.ancestors().find_map(|at| Some((at, rustix::fs::statvfs(at).ok()?)))?;
     let what = match (room.f_bavail, room.f_favail, room.f_files) {
         (_, 0, 1..) => "inode",
@@ -107,8 +121,10 @@ mod tests {
     #[test]
     fn a_users_quota_of_keys_is_told() {
         let users = "    0:    17 16/16 10/1000000 175/25000000\n65534: 3 2/2 200/200 9/20000\n";
-        let told = keys(users, 65534).unwrap();
+        let keys = Keys::of(users, 65534).unwrap();
+        let told = keys.words();
         assert!(told.starts_with("user 65534 has 200 of 200 keys and 9 of 20000 bytes"), "{told}");
-        assert_eq!((keys(users, 5), keys("5: x", 5)), (None, None));
+        assert!(keys.are_used_up() && !Keys::of(users, 0).unwrap().are_used_up());
+        assert!(Keys::of(users, 5).is_none() && Keys::of("5: x", 5).is_none());
     }
 }

@@ -34,14 +34,13 @@ const DEEPEST: usize = 6;
 pub(crate) fn not_executable(plan: &Plan, candidate: u16, errno: Errno, scene: &Scene) -> Reason {
     let path = plan.program.candidates().nth(candidate.into()).unwrap_or_default();
     let found = match errno {
-        Errno::TOOBIG => Some(Found::Fault(too_long(plan, scene))),
+        Errno::TOOBIG => too_long(plan, &scene.read("limits")).map(Found::Fault),
         Errno::TXTBSY => Some(Found::Fault(Fault::Busy)),
         Errno::AGAIN => Some(Found::Fault(Fault::Limit(Denier::of_new_process(scene.pid)))),
-        _ => Inside::of(plan, scene).and_then(|inside| inside.examine(as_path(path), errno, 0)),
+        _ => Inside::of(plan, scene).and_then(|inside| inside.examine(as_path(path), Some(errno))),
     };
     match found {
-        Some(Found::Missing(interpreter)) => Reason::MissingInterpreter(Some(interpreter)),
-        Some(Found::Fault(fault)) => Reason::NotExecutable { errno, fault: Some(fault) },
+        Some(found) => found.into_reason(errno),
         None if errno == Errno::NOENT => Reason::MissingInterpreter(None),
         None => Reason::NotExecutable { errno, fault: lsm::logged(scene.pid).map(Fault::Refused) },
     }
@@ -62,23 +61,41 @@ fn as_path(text: &CStr) -> &Path {
     Path::new(OsStr::from_bytes(text.to_bytes()))
 }
 
-enum Found {
+/// What is wrong with a program.
+pub(crate) enum Found {
     Missing(Interpreter),
     Fault(Fault),
 }
 
-/// The container's files, as the program's user sees them.
-struct Inside<'a> {
-    scene: &'a Scene,
-    root: BorrowedFd<'a>,
-    working_directory: &'a Path,
+impl Found {
+    pub(crate) fn into_reason(self, errno: Errno) -> Reason {
+        match self {
+            Found::Missing(interpreter) => Reason::MissingInterpreter(Some(interpreter)),
+            Found::Fault(fault) => Reason::NotExecutable { errno, fault: Some(fault) },
+        }
+    }
+}
+
+/// A container's files, as the program's user sees them.
+pub(crate) struct Inside<'a> {
+    pub(crate) root: BorrowedFd<'a>,
+    /// The text of its mountinfo.
+    pub(crate) mountinfo: String,
+    /// The texts of its uid_map and gid_map.
+    pub(crate) maps: [String; 2],
+    pub(crate) identity: Identity<'a>,
+}
+
+/// Who looks, and from where.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity<'a> {
+    pub(crate) working_directory: &'a Path,
     user: &'a User,
     capabilities: &'a Capabilities,
 }
 
-impl<'a> Inside<'a> {
-    fn of(plan: &'a Plan, scene: &'a Scene) -> Option<Inside<'a>> {
-        let root = scene.root.as_ref()?.as_fd();
+impl<'a> Identity<'a> {
+    pub(crate) fn of(plan: &'a Plan) -> Option<Identity<'a>> {
         let (mut working_directory, mut user, mut capabilities) = (None, None, None);
         for step in plan.all_steps() {
             match step {
@@ -89,14 +106,25 @@ impl<'a> Inside<'a> {
             }
         }
         let (working_directory, user, capabilities) = (working_directory?, user?, capabilities?);
-        Some(Inside { scene, root, working_directory, user, capabilities })
+        Some(Identity { working_directory, user, capabilities })
+    }
+}
+
+impl<'a> Inside<'a> {
+    fn of(plan: &'a Plan, scene: &'a Scene) -> Option<Inside<'a>> {
+        Some(Inside {
+            root: scene.root.as_ref()?.as_fd(),
+            mountinfo: scene.read("mountinfo"),
+            maps: ["uid_map", "gid_map"].map(|file| scene.read(file)),
+            identity: Identity::of(plan)?,
+        })
     }
 
     /// Looks a path up; the descriptor reads nothing.
-    fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    pub(crate) fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         /// A rename anywhere on the host may race with a `..`.
         const ATTEMPTS: usize = 16;
-        let path = self.working_directory.join(path);
+        let path = self.identity.working_directory.join(path);
         let flags = flags | OFlags::PATH | OFlags::CLOEXEC;
         let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let open = || rustix::fs::openat2(self.root, &path, flags, Mode::empty(), how);
@@ -104,8 +132,13 @@ impl<'a> Inside<'a> {
         (1..ATTEMPTS).map(|_| open()).find(|answer| !raced(answer)).unwrap_or_else(open)
     }
 
-    fn examine(&self, path: &Path, errno: Errno, depth: usize) -> Option<Found> {
-        if errno == Errno::ACCESS {
+    /// What is wrong with a program, by the kernel's refusal or, without one, beforehand.
+    pub(crate) fn examine(&self, path: &Path, errno: Option<Errno>) -> Option<Found> {
+        self.examine_link(path, errno, 0)
+    }
+
+    fn examine_link(&self, path: &Path, errno: Option<Errno>, depth: usize) -> Option<Found> {
+        if matches!(errno, None | Some(Errno::ACCESS)) {
             if let Some(fault) = self.closed_directory(path) {
                 return Some(Found::Fault(fault));
             }
@@ -123,8 +156,10 @@ impl<'a> Inside<'a> {
             Format::Elf(elf) => {
                 let host = rustix::system::uname().machine().to_string_lossy().into_owned();
                 let built_for = elf.machine();
-                let refused = matches!(errno, Errno::NOEXEC | Errno::LIBBAD);
-                if refused && built_for != host {
+                let refused = matches!(errno, Some(Errno::NOEXEC | Errno::LIBBAD));
+                // Beforehand only what no kernel of this kind can be expected to run.
+                let foreign = built_for != host && !(host == "x86_64" && built_for == "i386");
+                if (refused && built_for != host) || (errno.is_none() && foreign && !emulates()) {
                     return Some(Found::Fault(Fault::Machine { built_for, host }));
                 }
                 let (offset, length) = elf.headers();
@@ -144,7 +179,7 @@ impl<'a> Inside<'a> {
         &self,
         name: OsString,
         by: Naming,
-        errno: Errno,
+        errno: Option<Errno>,
         depth: usize,
     ) -> Option<Found> {
         let path = name.to_string_lossy().into_owned();
@@ -152,39 +187,41 @@ impl<'a> Inside<'a> {
             Err(Errno::NOENT | Errno::NOTDIR) => {
                 Some(Found::Missing(Interpreter { path, needed_by: None, by }))
             }
-            Ok(_) if depth < DEEPEST => match self.examine(Path::new(&name), errno, depth + 1)? {
-                Found::Missing(Interpreter { path: missing, needed_by, by }) => {
-                    let needed_by = Some(needed_by.unwrap_or(path));
-                    Some(Found::Missing(Interpreter { path: missing, needed_by, by }))
+            Ok(_) if depth < DEEPEST => {
+                match self.examine_link(Path::new(&name), errno, depth + 1)? {
+                    Found::Missing(Interpreter { path: missing, needed_by, by }) => {
+                        let needed_by = Some(needed_by.unwrap_or(path));
+                        Some(Found::Missing(Interpreter { path: missing, needed_by, by }))
+                    }
+                    Found::Fault(fault @ Fault::Interpreter { .. }) => Some(Found::Fault(fault)),
+                    Found::Fault(fault) => {
+                        Some(Found::Fault(Fault::Interpreter { path, fault: Box::new(fault) }))
+                    }
                 }
-                Found::Fault(fault @ Fault::Interpreter { .. }) => Some(Found::Fault(fault)),
-                Found::Fault(fault) => {
-                    Some(Found::Fault(Fault::Interpreter { path, fault: Box::new(fault) }))
-                }
-            },
+            }
             _ => None,
         }
     }
 
     /// What the kernel refuses whatever is in the file.
-    fn refused(&self, file: &OwnedFd, stat: &Stat, errno: Errno) -> Option<Fault> {
+    fn refused(&self, file: &OwnedFd, stat: &Stat, errno: Option<Errno>) -> Option<Fault> {
         if let Some(kind) = kind(stat) {
             return Some(Fault::Kind(kind));
         }
-        match errno {
-            Errno::ACCESS => {
-                let permission = self.permission(stat);
-                if !self.may(&permission, stat, 0o111) {
-                    return Some(Fault::Permission(permission));
-                }
-                self.noexec(file)
+        if matches!(errno, None | Some(Errno::ACCESS)) {
+            let permission = self.permission(stat);
+            if !self.may(&permission, stat, 0o111) {
+                return Some(Fault::Permission(permission));
             }
-            Errno::PERM => {
-                let missing = file_capabilities(file)? - self.capabilities.bounding;
-                (!missing.is_empty()).then_some(Fault::Capabilities(missing))
+            if let Some(fault) = self.noexec(file) {
+                return Some(fault);
             }
-            _ => None,
         }
+        if matches!(errno, None | Some(Errno::PERM)) {
+            let missing = file_capabilities(file)? - self.identity.capabilities.bounding;
+            return (!missing.is_empty()).then_some(Fault::Capabilities(missing));
+        }
+        None
     }
 
     fn noexec(&self, file: &OwnedFd) -> Option<Fault> {
@@ -193,13 +230,13 @@ impl<'a> Inside<'a> {
             return None;
         }
         let seen = rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
-        let mount = covering::by_id(&self.scene.read("mountinfo"), seen.stx_mnt_id);
+        let mount = covering::by_id(&self.mountinfo, seen.stx_mnt_id);
         Some(Fault::NoExec { mount: mount.unwrap_or_else(|| "its filesystem".into()) })
     }
 
     /// The first directory on the way to a path that the user may not enter.
-    fn closed_directory(&self, path: &Path) -> Option<Fault> {
-        let path = self.working_directory.join(path);
+    pub(crate) fn closed_directory(&self, path: &Path) -> Option<Fault> {
+        let path = self.identity.working_directory.join(path);
         let mut above: Vec<_> = path.ancestors().skip(1).collect();
         above.reverse();
         above.into_iter().find_map(|directory| {
@@ -212,16 +249,17 @@ impl<'a> Inside<'a> {
     }
 
     fn permission(&self, stat: &Stat) -> Permission {
-        let inside = |file, id| inside(&self.scene.read(file), id);
-        let owner = (inside("uid_map", stat.st_uid), inside("gid_map", stat.st_gid));
-        Permission { mode: stat.st_mode & 0o7777, owner, user: self.user.uid }
+        let [uids, gids] = &self.maps;
+        let owner = (inside(uids, stat.st_uid), inside(gids, stat.st_gid));
+        Permission { mode: stat.st_mode & 0o7777, owner, user: self.identity.user.uid }
     }
 
     /// Whether the mode bits in `mask`, which has one for each class, let the user (execve(2),
     /// path_resolution(7)); access control lists are not looked at.
     fn may(&self, permission: &Permission, stat: &Stat, mask: u32) -> bool {
         let Permission { mode, owner, user } = permission;
-        let in_group = |gid| self.user.gid == gid || self.user.groups.contains(&gid);
+        let in_group =
+            |gid| self.identity.user.gid == gid || self.identity.user.groups.contains(&gid);
         let class = match owner {
             (Some(owner), _) if owner == user => 0o700,
             (_, Some(group)) if in_group(*group) => 0o070,
@@ -230,12 +268,19 @@ impl<'a> Inside<'a> {
         if mode & class & mask != 0 {
             return true;
         }
-        let overrides = self.capabilities.effective.contains(Capability::DacOverride)
+        let overrides = self.identity.capabilities.effective.contains(Capability::DacOverride)
             && owner.0.is_some()
             && owner.1.is_some();
         let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         overrides && (directory || mode & mask != 0)
     }
+}
+
+/// Whether something is registered that runs programs of other machines (binfmt_misc).
+fn emulates() -> bool {
+    let entries = std::fs::read_dir("/proc/sys/fs/binfmt_misc");
+    let own = |name: &OsStr| name == "register" || name == "status";
+    entries.is_ok_and(|mut list| list.any(|entry| entry.is_ok_and(|e| !own(&e.file_name()))))
 }
 
 /// The id in a user namespace of an id of this one, by the text of a map.
@@ -303,17 +348,19 @@ fn parse_capabilities(value: &[u8]) -> Option<CapabilitySet> {
     effective.then(|| CapabilitySet::from_bits(permitted))
 }
 
-/// Which of the limits on arguments and environment is passed (execve(2)).
-fn too_long(plan: &Plan, scene: &Scene) -> Fault {
+/// Which of the limits on arguments and environment is passed (execve(2)), by the text of
+/// a process's limits.
+pub(crate) fn too_long(plan: &Plan, limits: &str) -> Option<Fault> {
     const POINTER: u64 = 8;
     let strings = plan.program.argv.strings().iter().chain(plan.program.envp.strings());
     let lengths: Vec<u64> = strings.map(|text| text.to_bytes_with_nul().len() as u64).collect();
     let longest = lengths.iter().copied().max().unwrap_or(0);
     if longest > LONGEST_STRING {
-        return Fault::LongString { bytes: longest - 1 };
+        return Some(Fault::LongString { bytes: longest - 1 });
     }
     let bytes = lengths.iter().map(|length| length + POINTER).sum();
-    Fault::LongArguments { bytes, limit: most_arguments(&scene.read("limits")) }
+    let limit = most_arguments(limits);
+    (bytes > limit).then_some(Fault::LongArguments { bytes, limit })
 }
 
 /// A quarter of the stack's limit, but between 128 KiB and 6 MiB.
