@@ -56,7 +56,8 @@ impl ConfigFile {
         if !metadata.is_file() {
             return Err(Error::NotAFile { path, kind: kind(&metadata) });
         }
-        let mut content = Vec::new();
+        let size = usize::try_from(metadata.len().min(MAX_FILE_SIZE)).unwrap_or(0);
+        let mut content = Vec::with_capacity(size + 1);
         file.take(MAX_FILE_SIZE + 1).read_to_end(&mut content).map_err(failed)?;
         if u64::try_from(content.len()).is_ok_and(|size| size <= MAX_FILE_SIZE) {
             Ok(ConfigFile { path, metadata, content })

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -366,6 +367,9 @@ fn start(place: &Place, session: run::Session, exec: &Exec, log: &Log) -> Result
     }
     let own_mounts = directory.container.mounts.len();
     let (sealed, plan) = make_plan(&mut directory, &exec.shape, Some(session.directory()))?;
+    // This process ends with the container. Taking the plan apart would only copy pages
+    // that init shares.
+    let (directory, plan) = (ManuallyDrop::new(directory), ManuallyDrop::new(plan));
     if let Some(remark) = directory.remark().filter(|_| !exec.quiet) {
         say(&remark);
     }

@@ -62,20 +62,30 @@ pub(crate) fn set(
     let Attributes { set, clear, propagation } = attributes;
     match child.kernel.mount_setattr {
         MountSetattr::Present => sys::mount_setattr(mount, depth, set, clear, propagation),
-        MountSetattr::Missing => {
-            let proc = child.proc().ok_or(Errno::BADF)?;
-            if propagation != 0 {
-                change_propagation(proc, mount, depth, propagation)?;
-            }
-            if set | clear == 0 {
-                return Ok(());
-            }
-            remount(proc, mount, attributes)?;
-            match depth {
-                Depth::Top => Ok(()),
-                Depth::Tree => remount_below(child, proc, mount, attributes),
-            }
-        }
+        MountSetattr::Missing => set_by_remounting(child, mount, depth, attributes),
+    }
+}
+
+/// Apart from the way that is taken: its buffers would cost every call a page fault each.
+#[inline(never)]
+fn set_by_remounting(
+    child: &Child,
+    mount: BorrowedFd<'_>,
+    depth: Depth,
+    attributes: Attributes,
+) -> Result<(), Errno> {
+    let Attributes { set, clear, propagation } = attributes;
+    let proc = child.proc().ok_or(Errno::BADF)?;
+    if propagation != 0 {
+        change_propagation(proc, mount, depth, propagation)?;
+    }
+    if set | clear == 0 {
+        return Ok(());
+    }
+    remount(proc, mount, attributes)?;
+    match depth {
+        Depth::Top => Ok(()),
+        Depth::Tree => remount_below(child, proc, mount, attributes),
     }
 }
 

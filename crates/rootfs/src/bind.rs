@@ -4,7 +4,7 @@
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -22,13 +22,14 @@ use crate::sys::Depth;
 #[derive(Debug)]
 pub struct Bind {
     pub(crate) source: CString,
+    /// The source as it was given.
+    pub(crate) given: PathBuf,
     pub(crate) id: FileId,
     pub(crate) at: Place,
     pub(crate) want: Want,
     pub(crate) depth: Depth,
     pub(crate) attributes: Attributes,
     pub(crate) over_proc: OverProc,
-    pub(crate) shown: String,
 }
 
 impl Bind {

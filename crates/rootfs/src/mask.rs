@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 
@@ -21,8 +21,8 @@ const COPY: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::
 
 /// A small private tmpfs that holds an empty directory, an empty file and the
 /// generated files. It stands over the new root, so that no path leads to it, is
-/// read-only from then on, and is copied from: one filesystem for all masks. What is of
-/// no use after the pivot is mounted on it then: the procfs and the host.
+/// read-only from then on, and is copied from: one filesystem for all masks. What is to
+/// be gone after the pivot is mounted on it: the procfs now, the host then.
 #[derive(Debug)]
 pub struct Scratch {
     pub(crate) parameters: Vec<Parameter>,
@@ -50,6 +50,9 @@ impl Scratch {
             write_all(&file, content)?;
         }
         root::move_over_slash(scratch.as_fd())?;
+        let onto =
+            rustix::fs::openat(&scratch, c"proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        attributes::move_mount(child.proc().ok_or(Errno::BADF)?, onto.as_fd())?;
         attributes::set(child, scratch.as_fd(), Depth::Top, READ_ONLY)?;
         child.scratch = Some(scratch);
         Ok(())

@@ -8,7 +8,6 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
 
-use crate::attributes;
 use crate::mountinfo::{Ids, Lines, mount_id, unescape};
 use crate::procfs::FdPath;
 use crate::{Child, Pivot};
@@ -31,12 +30,11 @@ impl Pivot {
 
 /// The old root goes onto a directory of the scratch tmpfs, which stands over the new
 /// one, so that no directory of the image has to hold it (pivot_root(2), Notes), and
-/// goes with it. Detaching waits for an RCU grace period, as does closing a mount that
-/// is attached nowhere: the procfs goes along.
+/// goes with it, as the procfs does: each detaching, and each closing of a mount that is
+/// attached nowhere, waits for an RCU grace period.
 fn swap(child: &Child) -> Result<(), Errno> {
     let (root, scratch) = (child.root()?, child.scratch()?);
     let proc = child.proc().ok_or(Errno::BADF)?;
-    attributes::move_mount(proc, open_here(scratch, c"proc")?.as_fd())?;
     let host = open_here(scratch, c"host")?;
     fchdir(proc)?;
     pivot_root(FdPath::of(root).as_c_str()?, FdPath::of(host.as_fd()).as_c_str()?)?;
@@ -53,6 +51,9 @@ fn open_here(directory: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
 /// The root already stands over `/`, as after `MS_MOVE`: leaving the chroot by `..`
 /// leads back to it, when the scratch tmpfs over it has gone. Below it only the ramdisk itself remains, for a full procfs or
 /// sysfs down there would be another way to the host.
+///
+/// Never inline: its buffers would cost every pivot a page fault each.
+#[inline(never)]
 fn shut_in(child: &Child) -> Result<(), Errno> {
     let root = child.root()?;
     let proc = child.proc().ok_or(Errno::BADF)?;

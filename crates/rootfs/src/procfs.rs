@@ -13,6 +13,11 @@ use crate::filesystem::{self, detached};
 /// Inode of the root of every procfs (`PROC_ROOT_INO` of the kernel).
 const ROOT_INODE: u64 = 1;
 
+/// Flags of every procfs.
+pub(crate) const FLAGS: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
+    .union(MountAttrFlags::MOUNT_ATTR_NODEV)
+    .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
 /// Where the detached procfs comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenProcfs {
@@ -43,10 +48,7 @@ impl OpenProcfs {
 /// `EPERM` in a user namespace whose PID namespace is not its own, or where the
 /// caller's mount namespace shows no complete procfs.
 pub fn detached_procfs() -> Result<OwnedFd, Errno> {
-    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    detached(c"proc", &[], flags)
+    detached(c"proc", &[], FLAGS)
 }
 
 fn copy_of_host() -> Result<OwnedFd, Errno> {

@@ -27,9 +27,8 @@ pub(super) fn steps(
         read_only_root: container.readonly_fs || is_tmpfs(source),
         pivot: if container.no_pivot_root { Pivot::MoveMount } else { Pivot::PivotRoot },
         console: terminal,
-        facts: facts(source, namespaces),
         covered: OWN_FILES.map(|name| source.directory.join(name)).to_vec(),
-        ..Furniture::default()
+        ..Furniture::of(facts(source, namespaces))
     };
     if let Some(masked) = &container.masked_paths {
         furniture.masked.clone_from(masked);
@@ -167,6 +166,7 @@ fn facts(source: &Source<'_>, namespaces: &Namespaces) -> Facts {
 /// word as late as there is something of its own to be covered: both work meanwhile.
 pub(super) fn interleave(steps: &mut Vec<Step>, furniture: Vec<rootfs::Step>, network: Vec<Step>) {
     use rootfs::Step::{Cover, Pivot, Procfs};
+    steps.reserve(furniture.len() + network.len() + 8);
     let (mut network, mut proceed) = (Some(network), Some(Step::Await(Tag::Proceed)));
     for step in furniture {
         let opened = matches!(step, Procfs(_));

@@ -1,23 +1,28 @@
-//! The command `nsinit`: arguments, one printed error, an exit code.
+//! Parent: the command `nsinit`: arguments, one printed error, an exit code.
+#![no_main]
 
+use std::ffi::OsString;
 use std::io::Write;
-use std::process::ExitCode;
 
 use clap::Parser;
 use nsinit::Error;
 use nsinit::cli::{self, CommandLine};
 
-fn main() -> ExitCode {
-    let line = match CommandLine::try_parse() {
+#[expect(unsafe_code, reason = "the entry point that the C library calls")]
+mod sys;
+
+/// What `main` is elsewhere: the exit code.
+fn run(arguments: Vec<OsString>) -> u8 {
+    let line = match CommandLine::try_parse_from(arguments) {
         Ok(line) => line,
         Err(error) => {
             // Help and version go to standard output, everything else to standard error.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            return if error.use_stderr() { 2 } else { 0 };
         }
     };
     match cli::run(&line) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(error) => report(&error),
     }
 }
@@ -29,7 +34,7 @@ fn one_line(message: &str) -> String {
     message.chars().map(escape).collect()
 }
 
-fn report(error: &Error) -> ExitCode {
+fn report(error: &Error) -> u8 {
     let mut text = match error {
         // Faults of a configuration come with their own places.
         Error::Config(_) => format!("{error}\n"),
@@ -40,5 +45,5 @@ fn report(error: &Error) -> ExitCode {
     }
     // Nobody is left to be told when standard error is closed.
     let _ = std::io::stderr().write_all(text.as_bytes());
-    ExitCode::from(error.exit_code())
+    error.exit_code()
 }
