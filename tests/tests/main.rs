@@ -1,5 +1,6 @@
 //! Black-box tests of the built `nsinit`, by theme. `cargo xtask test` runs them.
 
+mod audit;
 mod builtin;
 mod cli;
 mod doctor;

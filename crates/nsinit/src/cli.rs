@@ -51,7 +51,8 @@ enum Command {
     Exec(Exec),
     /// Print what exec would do, step by step; changes nothing and needs no privileges
     Plan(Printed),
-    /// Say whether this configuration would run here, as this user; starts no container
+    /// Say whether this configuration would run here, as this user; or, while its container
+    /// lives, whether that has what was asked for
     Doctor(Doctor),
     /// Print the configuration that a directory without container.json gets
     Spec,
@@ -82,7 +83,9 @@ struct Printed {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit code: 0 nothing was found that stands in the way, 1 something was, 2 usage"
+    after_help = "Exit code: 0 nothing was found that stands in the way, or that was not asked \
+                  for; 1 something was; 2 usage\n\nExamples:\n  nsinit doctor sh\n  \
+                  nsinit doctor --format json"
 )]
 struct Doctor {
     /// Print an AppArmor profile that lets this executable make user namespaces, and nothing else
@@ -249,7 +252,15 @@ fn doctor_command(line: &CommandLine, doctor: &Doctor) -> Result<u8> {
         return print(&doctor::apparmor_profile()?);
     }
     let Printed { format, mut shape } = doctor.printed.clone();
-    let planned = Place::find(&line.root)?.read().map(|mut directory| {
+    let place = Place::find(&line.root)?;
+    if let Some(audit) = doctor::audit(&place)? {
+        match format {
+            Format::Human => print(&audit.to_string())?,
+            Format::Json => print(&audit.to_json_pretty())?,
+        };
+        return Ok(audit.exit_code());
+    }
+    let planned = place.read().map(|mut directory| {
         let args = directory.container.args.as_ref();
         let named = !shape.command.is_empty() || args.is_some_and(|args| !args.is_empty());
         if !named {

@@ -1,9 +1,11 @@
-//! Parent: `nsinit doctor`: would this configuration run here, as this user?
+//! Parent: `nsinit doctor`: would this configuration run here, as this user? Or, where its
+//! container lives: has that what was asked for?
 //!
 //! The questions are those that are asked after a failure (`diagnosis.rs`), and what a
 //! launch checks before it makes anything. What is made to find out is one process, in
 //! the namespaces that are asked for, which ends at once.
 
+mod alive;
 mod checks;
 mod facts;
 mod files;
@@ -13,10 +15,12 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::directory::{Directory, Origin};
+pub(crate) use self::alive::Audit;
+use crate::directory::{Directory, Origin, Place};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::plan::Plan;
+use crate::state::RunDirectory;
 
 /// What `nsinit doctor` found.
 #[derive(Debug, Serialize)]
@@ -162,6 +166,20 @@ fn indented(text: &str, column: usize) -> String {
         line.chars().map(plain).collect::<String>()
     });
     lines.collect::<Vec<_>>().join(&format!("\n{:column$}", ""))
+}
+
+/// The container that lives in a directory, compared with what was asked for; None where
+/// none does.
+pub(crate) fn audit(place: &Place) -> Result<Option<Audit>> {
+    let uid = rustix::process::geteuid().as_raw();
+    let Ok(run) = RunDirectory::find(uid)? else { return Ok(None) };
+    if run.peek(place.id)?.is_none() {
+        return Ok(None);
+    }
+    // Whoever starts it has recorded all about it when the lock is free.
+    let state = run.lock(place.id)?.read()?.filter(|state| state.program().is_some());
+    let host = Host::probe()?;
+    state.map(|state| Audit::of(&place.path, &state, &host)).transpose()
 }
 
 /// The profile that lets this executable make user namespaces where AppArmor restricts

@@ -52,11 +52,7 @@ pub struct Joining<'a> {
 /// When the container has ended, or as [`Plan::launch`].
 pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
     let state = joining.state;
-    let gone = || Error::io("join the container")(Errno::SRCH.into());
-    let pid = state.program.as_ref().map(|program| program.pid).ok_or_else(gone)?;
-    let pidfd = state.program().ok_or_else(gone)?;
-    let container = Join::from_pidfd(pidfd, pid).map_err(Error::Namespaces)?;
-    let kinds = container.kinds_to_join().map_err(Error::Namespaces)?;
+    let (container, kinds, pid) = container(state)?;
     let plan = plan(joining, pid, kinds, args)?;
     // What was read of the process before this is its own, and not a successor's.
     state.program().ok_or_else(gone)?;
@@ -92,6 +88,25 @@ pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
     };
     joined.prepare()?;
     Ok(joined)
+}
+
+fn gone() -> Error {
+    Error::io("join the container")(Errno::SRCH.into())
+}
+
+/// The running container, what is to be joined of it, and its program's pid.
+fn container(state: &State) -> Result<(Join, Kinds, i32)> {
+    let pid = state.program.as_ref().map(|program| program.pid).ok_or_else(gone)?;
+    let pidfd = state.program().ok_or_else(gone)?;
+    let container = Join::from_pidfd(pidfd, pid).map_err(Error::Namespaces)?;
+    let kinds = container.kinds_to_join().map_err(Error::Namespaces)?;
+    Ok((container, kinds, pid))
+}
+
+/// What a process that joins would be confined to, and the pid of the container's program.
+pub(crate) fn plan_of(joining: &Joining<'_>) -> Result<(Plan, i32)> {
+    let (_, kinds, pid) = container(joining.state)?;
+    Ok((plan(joining, pid, kinds, &["sh".into()])?, pid))
 }
 
 /// A process in a running container that waits before its last steps.

@@ -130,6 +130,12 @@ impl RunDirectory {
         self.0.join(format!("{:x}-{:x}", directory.device, directory.inode))
     }
 
+    /// What is recorded of the container in that directory, as it is now: nobody is waited
+    /// for.
+    pub(crate) fn peek(&self, directory: FileId) -> Result<Option<State>> {
+        read_record(&self.entry_of(directory).join(RECORD))
+    }
+
     /// The entry of the container in that directory, locked.
     ///
     /// # Errors

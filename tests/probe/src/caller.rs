@@ -2,7 +2,7 @@
 //!
 //! `uid=N` (and gid N, no groups) · `close=0,1` · `leak=3,9` (a descriptor of
 //! `/` without CLOEXEC) · `ignore=CHLD,PIPE` · `block=all` · `umask=777` ·
-//! `netns=new` or a path · `terminal=0` (a new session with the controlling terminal on
+//! `netns=new` or a path · `mntns=PATH` · `terminal=0` (a new session with the controlling terminal on
 //! descriptor 0) · `key=NAME` (a user key in a new session keyring) · `keys=all` (all that
 //! the user may have) · `nofile=N` · `nproc=N` · `cgroup=PATH` (into that directory) ·
 //! `profile=NAME` (AppArmor's, from here on) · `none=user` (in a user namespace of its own, in which no more of that kind can be made).
@@ -67,6 +67,11 @@ fn apply(setting: &str) -> io::Result<()> {
         "netns" => {
             let file = File::open(value)?;
             let kind = Some(LinkNameSpaceType::Network);
+            Ok(rustix::thread::move_into_link_name_space(std::os::fd::AsFd::as_fd(&file), kind)?)
+        }
+        "mntns" => {
+            let file = File::open(value)?;
+            let kind = Some(LinkNameSpaceType::Mount);
             Ok(rustix::thread::move_into_link_name_space(std::os::fd::AsFd::as_fd(&file), kind)?)
         }
         "terminal" => {

@@ -11,6 +11,8 @@ use crate::step::Step;
 pub(crate) struct Mount<'a> {
     pub(crate) id: &'a str,
     parent: &'a str,
+    /// `major:minor` of the filesystem.
+    pub(crate) device: &'a str,
     /// What of the filesystem is mounted.
     pub(crate) root: String,
     /// As the process sees it.
@@ -53,12 +55,12 @@ pub(crate) fn mounts(mountinfo: &str) -> Vec<Mount<'_>> {
 fn parse(line: &str) -> Option<Mount<'_>> {
     let (left, right) = line.split_once(" - ")?;
     let mut left = left.split(' ');
-    let (id, parent) = (left.next()?, left.next()?);
-    let (root, point, options) = (left.nth(1)?, left.next()?, left.next()?);
+    let (id, parent, device) = (left.next()?, left.next()?, left.next()?);
+    let (root, point, options) = (left.next()?, left.next()?, left.next()?);
     let mut right = right.split(' ');
     let (filesystem, source) = (right.next()?, right.next()?);
     let (root, point, source) = (unescape(root), unescape(point).into(), unescape(source));
-    Some(Mount { id, parent, root, point, options, filesystem, source })
+    Some(Mount { id, parent, device, root, point, options, filesystem, source })
 }
 
 /// Undoes the kernel's octal escapes: `\040` is a space.

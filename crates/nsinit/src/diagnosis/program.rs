@@ -284,7 +284,7 @@ fn emulates() -> bool {
 }
 
 /// The id in a user namespace of an id of this one, by the text of a map.
-fn inside(map: &str, id: u32) -> Option<u32> {
+pub(crate) fn inside(map: &str, id: u32) -> Option<u32> {
     map.lines().find_map(|line| {
         let mut fields = line.split_ascii_whitespace().map(str::parse::<u32>);
         let (inside, outside, count) =
