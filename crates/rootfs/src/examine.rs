@@ -1,6 +1,7 @@
 //! Parent: what is below the root now. Reads through one directory descriptor,
 //! component by component, so that no symbolic link is followed by the kernel.
 
+use std::borrow::Cow;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -106,7 +107,7 @@ pub(crate) fn resolve(
 ) -> Result<(PathBuf, Found), Error> {
     let error =
         |at: &[u8], errno: Errno| Error::io(absolute(Path::new(OsStr::from_bytes(at))), errno);
-    let mut todo = path.as_os_str().as_bytes().to_vec();
+    let mut todo = Cow::Borrowed(path.as_os_str().as_bytes());
     let mut at = 0;
     let mut done = Vec::with_capacity(todo.len());
     let mut opened: Vec<OwnedFd> = Vec::new();
@@ -145,7 +146,7 @@ pub(crate) fn resolve(
                 done.clear();
                 opened.clear();
             }
-            todo = [&target, &b"/"[..], &todo[at..]].concat();
+            todo = Cow::Owned([&target, &b"/"[..], &todo[at..]].concat());
             (at, found) = (0, FileType::Directory);
             continue;
         }

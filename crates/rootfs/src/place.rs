@@ -24,9 +24,9 @@ impl Place {
             return Err(Error::unusable(shown, "path resolves to the root itself"));
         }
         let whole = examine::c_string(resolved)?;
-        let end = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
-        let names = bytes.iter().map(end).chain([0]).collect();
-        Ok(Place { shown: shown.to_owned(), whole, names })
+        let mut names = whole.as_bytes_with_nul().to_vec();
+        names.iter_mut().filter(|byte| **byte == b'/').for_each(|byte| *byte = 0);
+        Ok(Place { shown: shown.to_owned(), whole, names: names.into() })
     }
 
     /// The components but for the last.
