@@ -35,6 +35,8 @@ pub enum Need {
     Memory,
     /// AppArmor, and `apparmor_parser` to load a profile with.
     AppArmor,
+    /// SELinux, enforcing.
+    Selinux,
     /// AppArmor that restricts user namespaces, as Ubuntu's does.
     AppArmorUserns,
 }
@@ -77,6 +79,10 @@ impl Need {
             Need::AppArmor => lacks(
                 apparmor() && programs::on_host("apparmor_parser"),
                 "needs AppArmor and apparmor_parser",
+            ),
+            Need::Selinux => lacks(
+                fs::read_to_string("/sys/fs/selinux/enforce").is_ok_and(|on| on.trim() == "1"),
+                "needs SELinux, enforcing",
             ),
             Need::AppArmorUserns => lacks(
                 fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")

@@ -361,13 +361,33 @@ fn what_apparmor_refuses_is_told_with_its_profile() {
     let sandbox = sandbox.host_file("profile", &text).with(&format!("profile={profile}"));
     let parser = |flag: &str| {
         let file = sandbox.host().join("profile");
-        let status = std::process::Command::new("apparmor_parser").arg(flag).arg(file).status();
+        let mut parser = std::process::Command::new("apparmor_parser");
+        let status = parser.args([flag, "--skip-cache"]).arg(file).status();
         assert!(status.expect("apparmor_parser starts").success(), "{flag}");
     };
     parser("--replace");
     let outcome = sandbox.run(["probe", "echo", "ran"]);
     parser("--remove");
     outcome.code(125).stdout("").stderr_has(": Permission denied\nhint: ").stderr_has(&profile);
+}
+
+#[test]
+fn what_selinux_refuses_is_told_with_its_record() {
+    require!(Root, Selinux);
+    let sandbox = Sandbox::new()
+        .config(r#"{"context": {"process_label": "system_u:system_r:container_t:s0"}}"#)
+        .executable("bin/secret", "");
+    let program = sandbox.root().join("bin/secret");
+    fs::copy(sandbox.root().join("bin/probe"), &program).expect("own directory");
+    let label = b"system_u:object_r:secret_t:s0";
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(&program, "security.selinux", label, flags).expect("a type of the policy");
+    let outcome = sandbox.run(["/bin/secret", "echo", "ran"]);
+    outcome
+        .code(126)
+        .stdout("")
+        .stderr_has("/bin/secret: a security module refused it: Permission");
+    outcome.stderr_has("\nhint: avc:  denied ").stderr_has("secret_t");
 }
 
 #[test]

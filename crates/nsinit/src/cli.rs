@@ -11,7 +11,7 @@ use nsinit_namespaces::Namespace;
 
 use crate::directory::{self, Directory, Origin, Place};
 use crate::doctor::{self, Planned, Report};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::host::Host;
 use crate::keys;
 use crate::log::Log;
@@ -324,7 +324,7 @@ fn locate(error: Error, directory: &Directory, own_mounts: usize) -> Error {
         return Error::Container { key: "--bind".into(), message, hint };
     }
     match &directory.origin {
-        Origin::File(file) => Error::Config(file.fault_at(&key, message, hint).into()),
+        Origin::File(file) => Error::Config(file.fault_at(&key, printable(&message), hint).into()),
         _ => Error::Container { key, message, hint },
     }
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub(crate) use self::alive::Audit;
 use crate::directory::{Directory, Origin, Place};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::host::Host;
 use crate::plan::Plan;
 use crate::state::RunDirectory;
@@ -160,12 +160,8 @@ impl fmt::Display for Report {
 
 /// Further lines below the first one; nothing moves the cursor.
 fn indented(text: &str, column: usize) -> String {
-    let lines = text.lines().map(|line| {
-        let plain =
-            |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
-        line.chars().map(plain).collect::<String>()
-    });
-    lines.collect::<Vec<_>>().join(&format!("\n{:column$}", ""))
+    let lines: Vec<_> = text.lines().map(printable).collect();
+    lines.join(&format!("\n{:column$}", ""))
 }
 
 /// The container that lives in a directory, compared with what was asked for; None where

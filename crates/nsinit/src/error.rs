@@ -171,6 +171,12 @@ pub(crate) fn errno_text(errno: Errno) -> String {
     }
 }
 
+/// Without characters that move the cursor: names in a text may come from an image.
+pub(crate) fn printable(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(plain).collect()
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
