@@ -179,6 +179,42 @@ fn a_read_only_mount_of_the_host_that_holds_the_root_filesystem_is_told() {
 }
 
 #[test]
+fn a_directory_of_the_host_that_the_caller_may_not_enter_is_told() {
+    require!(Root, UserNamespaces);
+    let closed = std::env::temp_dir().join(format!("nsinit-closed-{}", std::process::id()));
+    fs::create_dir_all(closed.join("inner")).expect("a directory of root's");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    fs::set_permissions(&closed, mode).expect("own directory");
+    let shown = closed.display();
+    let hint = format!("{shown} may not be entered by user 65534 (mode 0700, owner 0:0)");
+    let sandbox = Sandbox::new().as_user(tests::ORDINARY).config(&format!(
+        r#"{{"mounts": [{{"source": "{shown}/inner", "destination": "/data"}}]}}"#
+    ));
+    let message = format!("{shown}/inner: permission denied");
+    located(&sandbox, "mounts[0].source", &message, &hint);
+    let outcome = sandbox.nsinit(["--root", &format!("{shown}/inner"), "exec", "probe"]);
+    fs::remove_dir_all(&closed).expect("own directory");
+    outcome.code(125).stderr_has(": Permission denied\nhint: ").stderr_has(&hint);
+}
+
+#[test]
+fn a_working_directory_that_cannot_be_entered_is_told_with_the_part_that_is_in_the_way() {
+    require!(Root);
+    let sandbox = Sandbox::new().directory("opt/app").mode("opt", 0o700);
+    explained(
+        &sandbox.config(r#"{"user": "www", "working_dir": "/opt/app"}"#),
+        "change to /opt/app: Permission denied",
+        &["hint: /opt may not be entered by user 33 (mode 0700, owner 0:0): choose another"],
+    );
+    let sandbox = Sandbox::new().directory("srv").config(r#"{"working_dir": "/srv/a/b"}"#);
+    explained(
+        &sandbox,
+        "change to /srv/a/b: No such file or directory",
+        &["hint: /srv is there, and /srv/a is no directory in it: make it in the root"],
+    );
+}
+
+#[test]
 fn a_full_filesystem_of_the_host_is_told() {
     require!(Root, UserNamespaces);
     let sandbox = Sandbox::new().as_user(tests::ORDINARY);

@@ -5,6 +5,7 @@
 //! which engines classify an error (decision 18 of docs/decisions/0003): "permission
 //! denied" and the like.
 
+mod access;
 pub(crate) mod covering;
 mod format;
 pub(crate) mod ids;
@@ -57,16 +58,13 @@ pub(crate) fn read(path: &str) -> String {
 
 /// A remedy for a step's failure, where one is known.
 pub(crate) fn of_step(plan: &Plan, step: &Step, errno: Errno, scene: &Scene) -> Option<String> {
-    match errno {
-        Errno::PERM | Errno::ACCESS => refused::of_step(plan, step, errno, scene),
-        Errno::ROFS => covering::of_step(plan, step, scene),
-        Errno::NOENT => match step {
-            Step::Sysctl(sysctl) => Some(format!("this kernel has no {}", sysctl.key())),
-            Step::WorkingDirectory(_) => Some(
-                "working_dir must be there in the root filesystem, or be made by a mount".into(),
-            ),
-            _ => None,
-        },
+    match (step, errno) {
+        (Step::WorkingDirectory(path), _) => program::not_entered(plan, path, scene),
+        (Step::Sysctl(sysctl), Errno::NOENT) => {
+            Some(format!("this kernel has no {}", sysctl.key()))
+        }
+        (_, Errno::PERM | Errno::ACCESS) => refused::of_step(plan, step, errno, scene),
+        (_, Errno::ROFS) => covering::of_step(plan, step, scene),
         _ => limits::of_step(plan, step, errno, scene),
     }
 }
@@ -82,13 +80,16 @@ pub(crate) fn of_error(error: &Error) -> Option<String> {
     }
     let errno = errno_of(error)?;
     let path = match error {
-        Error::Io { path, .. } => path.as_ref(),
+        Error::Io { path, .. } => path.as_deref(),
+        Error::Rootfs(error) => Some(error.path()),
         _ => None,
     };
     match (errno, path) {
         (Errno::ROFS, Some(path)) => covering::read_only(&read("/proc/self/mountinfo"), path),
         (Errno::NOSPC | Errno::DQUOT, Some(path)) => limits::full(path),
-        (Errno::PERM | Errno::ACCESS, _) => lsm::logged(std::process::id()),
+        (Errno::PERM | Errno::ACCESS, path) => {
+            path.and_then(access::closed).or_else(|| lsm::logged(std::process::id()))
+        }
         _ => limits::of_errno(errno),
     }
 }

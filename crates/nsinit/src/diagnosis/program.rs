@@ -57,6 +57,27 @@ pub(crate) fn dangling(plan: &Plan, scene: &Scene) -> Option<(String, String)> {
     })
 }
 
+/// Why the working directory cannot be entered.
+pub(super) fn not_entered(plan: &Plan, path: &CStr, scene: &Scene) -> Option<String> {
+    let (inside, path) = (Inside::of(plan, scene)?, as_path(path));
+    let mut way: Vec<_> = path.ancestors().collect();
+    way.reverse();
+    let missing = way.iter().position(|at| inside.open(at, OFlags::DIRECTORY).is_err());
+    match missing {
+        Some(at) => {
+            let (there, not) = (way[at.saturating_sub(1)].display(), way[at].display());
+            Some(format!(
+                "{there} is there, and {not} is no directory in it: make it in the root \
+                 filesystem or by a mount, or choose another with --cwd or working_dir"
+            ))
+        }
+        None => {
+            let fault = inside.closed_directory(&path.join("."))?;
+            Some(format!("{fault}: choose another with --cwd or working_dir"))
+        }
+    }
+}
+
 fn as_path(text: &CStr) -> &Path {
     Path::new(OsStr::from_bytes(text.to_bytes()))
 }

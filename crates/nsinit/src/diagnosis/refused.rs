@@ -25,9 +25,6 @@ fn own_rule(plan: &Plan, step: &Step, errno: Errno) -> Option<String> {
         (Step::VerifyCapabilities(_), Errno::PERM) => {
             "a capability that was asked for is not in the caller's own sets"
         }
-        (Step::WorkingDirectory(_), Errno::ACCESS) => {
-            "the program's user cannot enter it: choose another with --cwd or working_dir"
-        }
         (Step::OomScoreAdj(_), Errno::ACCESS) => {
             "only CAP_SYS_RESOURCE may go below the caller's own oom_score_adj"
         }
