@@ -13,6 +13,12 @@ const LONELY: u32 = 54321;
 fn explained(sandbox: &Sandbox, message: &str, words: &[&str]) -> Outcome {
     let outcome = sandbox.run(["probe", "echo", "ran"]);
     outcome.code(125).stdout("").stderr_has(message).stderr_has("\nhint: ");
+    // By these words engines tell kinds of errors apart.
+    let stderr = outcome.err().to_lowercase();
+    let hint = stderr.split_once("\nhint: ").map_or("", |(_, hint)| hint);
+    for word in ["no such file", "permission denied", "not permitted", "executable file"] {
+        assert!(!hint.contains(word), "{hint}");
+    }
     for word in words {
         outcome.stderr_has(word);
     }

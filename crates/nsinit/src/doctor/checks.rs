@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::ExitStatus;
 
 use nsinit_cgroups::Cgroup;
-use nsinit_config::Container;
 use nsinit_namespaces::{Command, Kinds, NamespaceFile};
 use nsinit_security::{Capability, CapabilitySet, Rlimit};
 use rustix::fs::Access;
@@ -37,7 +36,7 @@ pub(super) fn of(planned: &Planned, plan: &Plan) -> Vec<Check> {
         let answer = nsinit_network::check_host(&plan.interfaces).map_err(Error::Network);
         checks.push(asked("network", answer.map(|()| words(&plan.interfaces))));
     }
-    checks.push(own_limits(&directory.container));
+    checks.push(own_limits());
     checks.extend(rlimits(plan));
     checks.extend(parameters(plan));
     checks.push(files::working_directory(plan, &Place::of(directory)));
@@ -151,7 +150,7 @@ fn memory(plan: &Plan) -> Option<Check> {
 }
 
 /// Whether the launcher itself has room.
-fn own_limits(container: &Container) -> Check {
+fn own_limits() -> Check {
     const NAME: &str = "own limits";
     /// What launcher and init have open at once, and some to spare.
     const FILES: u64 = 32;
@@ -159,16 +158,15 @@ fn own_limits(container: &Container) -> Check {
     if getrlimit(Resource::Nofile).current.is_some_and(|most| most < FILES) {
         return problem(limits::of_errno(rustix::io::Errno::MFILE).unwrap_or_default());
     }
-    let mountinfo = read("/proc/self/mountinfo");
-    if let Some(hint) = limits::mounts(&mountinfo, &read("/proc/sys/fs/mount-max")) {
+    let mounts = limits::mounts(&read("/proc/self/mountinfo"), &read("/proc/sys/fs/mount-max"));
+    if let Some(hint) = mounts {
         return problem(hint);
     }
     let keys = limits::Keys::of(&read("/proc/key-users"), getuid().as_raw());
     if let Some(keys) = keys.filter(limits::Keys::are_used_up) {
         return problem(keys.words());
     }
-    let mounts = mountinfo.lines().count() + container.mounts.len();
-    Check::ok(NAME, format!("room for open files, keys and more than {mounts} mounts"))
+    Check::ok(NAME, "room for open files, mounts and keys")
 }
 
 /// Limits of the program that only a privileged caller could give it.

@@ -138,8 +138,11 @@ fn devices(subject: &Subject<'_>) -> Comparison {
     let bound = container.mounts.iter().map(|mount| mount.destination.clone());
     let asked: Vec<_> = nodes(container).chain(bound).collect();
     let shown = "the default ones and those of the configuration";
-    let directory = format!("/proc/{}/root/dev", subject.pid);
-    let Ok(entries) = std::fs::read_dir(&directory) else {
+    let directory = PathBuf::from(format!("/proc/{}/root/dev", subject.pid));
+    // A link would lead to the host's.
+    let is_directory = directory.symlink_metadata().is_ok_and(|found| found.is_dir());
+    let entries = std::fs::read_dir(&directory).ok().filter(|_| is_directory);
+    let Some(entries) = entries else {
         return Comparison::new(NAME, shown, "", Verdict::Unknown);
     };
     let is_device = |entry: &std::fs::DirEntry| {
