@@ -38,7 +38,7 @@ pub(crate) fn components(path: &str) -> Result<Vec<&str>, Error> {
 }
 
 /// Who makes a cgroup; asked once.
-fn privileged() -> bool {
+pub(crate) fn privileged() -> bool {
     rustix::process::geteuid().is_root()
 }
 
