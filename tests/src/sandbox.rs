@@ -132,6 +132,13 @@ impl Sandbox {
         self
     }
 
+    /// The same, for what the caller does as the user that he is.
+    #[must_use]
+    pub fn with_own(mut self, setting: &str) -> Sandbox {
+        self.settings.push(setting.to_owned());
+        self
+    }
+
     /// Sets a variable in the environment of nsinit.
     #[must_use]
     pub fn env(mut self, key: &str, value: impl Into<OsString>) -> Sandbox {

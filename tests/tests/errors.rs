@@ -248,4 +248,7 @@ fn an_error_is_one_line_and_no_control_characters() {
     require!(Container);
     let outcome = Sandbox::new().run(["/bin/\u{1b}]0;x\u{7}\nfake"]);
     outcome.code(127).stderr_lacks("\u{1b}").stderr_lacks("\nfake");
+    let sandbox = Sandbox::new().config(r#"{"rootfs": "no\u001b]0;x"}"#);
+    let outcome = sandbox.run(["probe"]);
+    outcome.code(125).stderr_has("container.json:1:12: rootfs: ").stderr_lacks("\u{1b}");
 }

@@ -116,11 +116,7 @@ impl Cgroup {
             Some(member) => v2::devices(member.leaf(), rules),
             None => {
                 let missing_at = self.paths().into_iter().next().unwrap_or_default();
-                Err(Error::Controller {
-                    name: "devices",
-                    missing_at,
-                    privileged: place::privileged(),
-                })
+                Err(Error::Controller { name: "devices", missing_at, above: None })
             }
         }
     }
@@ -140,8 +136,7 @@ impl Cgroup {
         for name in needed {
             if !self.members().iter().any(|member| member.has(name)) {
                 let missing_at = self.paths().into_iter().next().unwrap_or_default();
-                let privileged = place::privileged();
-                return Err(Error::Controller { name, missing_at, privileged });
+                return Err(Error::Controller { name, missing_at, above: None });
             }
         }
         if !limits.unified.is_empty() && self.unified().is_none() {
@@ -289,7 +284,7 @@ fn in_v1(hierarchies: &Hierarchies, controller: &str) -> bool {
 fn unmounted(hierarchies: &Hierarchies, name: &'static str) -> Error {
     let first = hierarchies.v1().first().and_then(|hierarchy| hierarchy.mount_point.parent());
     let missing_at = first.unwrap_or(Path::new("/sys/fs/cgroup")).to_owned();
-    Error::Controller { name, missing_at, privileged: place::privileged() }
+    Error::Controller { name, missing_at, above: None }
 }
 
 fn not_delegated(hierarchies: &Hierarchies) -> Error {

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use crate::dir::read_all;
 use crate::error::Error;
 use crate::mountinfo::{CgroupMount, cgroup_mounts};
+use crate::place;
 
 /// Which of the two interfaces of the kernel a hierarchy has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,12 @@ impl Hierarchy {
     /// Whether it has this controller.
     pub fn has(&self, controller: &str) -> bool {
         self.controllers.iter().any(|name| name == controller)
+    }
+
+    /// The directory below which the caller's cgroups are made; `None` where it may write
+    /// no suitable one.
+    pub fn place(&self) -> Option<PathBuf> {
+        Some(place::base(self).ok()??.path().to_owned())
     }
 }
 

@@ -157,12 +157,14 @@ fn missing(hierarchy: &Hierarchy, dir: &Dir, name: &'static str) -> Error {
         .take_while(|path| path.starts_with(&hierarchy.mount_point))
         .collect();
     way.reverse();
-    let lacks = |path: &&&Path| {
+    let lacks = |path: &&Path| {
         let text = std::fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default();
         !words(&text).iter().any(|other| other == name)
     };
-    let missing_at = way.iter().find(lacks).map_or(dir.path(), |path| path).to_owned();
-    Error::Controller { name, missing_at, privileged: privileged() }
+    let at = way.iter().position(lacks).unwrap_or(way.len().saturating_sub(1));
+    let missing_at = way.get(at).map_or(dir.path(), |path| path).to_owned();
+    let above = at.checked_sub(1).map(|above| way[above].to_owned());
+    Error::Controller { name, missing_at, above }
 }
 
 /// Gives a new v1 cpuset, or one that somebody left empty, the CPUs and memory

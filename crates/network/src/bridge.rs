@@ -68,6 +68,15 @@ pub fn link_exists(name: &str) -> Result<bool, Error> {
     Ok(link.map_err(|refusal| refusal.of_link(name, Side::Host, "look up"))?.is_some())
 }
 
+/// The bridges of the caller's network namespace.
+///
+/// # Errors
+/// [`Error::Socket`] where the kernel refuses to tell.
+pub fn bridges() -> Result<Vec<String>, Error> {
+    let socket = Socket::open().map_err(|source| Error::Socket { source })?;
+    socket.bridges().map_err(|refusal| Error::Socket { source: refusal.source })
+}
+
 /// The same over a socket of the host's namespace.
 pub(crate) fn remove_if_unused(socket: &Socket, name: &str) -> Result<(), Error> {
     remove(socket, name, |alias| alias == Some(BRIDGE_MARK)).map(drop)

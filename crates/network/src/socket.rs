@@ -138,6 +138,17 @@ impl Socket {
         Ok(found)
     }
 
+    /// The names of all bridges.
+    pub(crate) fn bridges(&self) -> Result<Vec<String>, Refusal> {
+        let mut names = Vec::new();
+        let all = self.request(libc::RTM_GETLINK, libc::NLM_F_DUMP, &link_header(0, 0, 0));
+        self.exchange(all, |message| {
+            let bridge = link_facts(message.body).filter(|link| link.kind == "bridge");
+            names.extend(bridge.map(|link| link.name));
+        })?;
+        Ok(names)
+    }
+
     /// Whether a link has this address. The kernel picks the link's addresses.
     pub(crate) fn has_address(&self, index: u32, address: IpAddr) -> Result<bool, Refusal> {
         let mut fixed = [0; ADDRESS_HEADER];

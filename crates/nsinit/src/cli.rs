@@ -10,7 +10,8 @@ use nsinit_config::{Container, Faults, Mount, NamespaceEntry};
 use nsinit_namespaces::Namespace;
 
 use crate::directory::{self, Directory, Origin, Place};
-use crate::error::{Error, Result};
+use crate::doctor::{self, Planned, Report};
+use crate::error::{Error, Result, printable};
 use crate::host::Host;
 use crate::keys;
 use crate::log::Log;
@@ -69,7 +70,13 @@ enum Command {
     /// Run a program: start the container of this directory, or join it if it lives
     Exec(Exec),
     /// Print what exec would do, step by step; changes nothing and needs no privileges
+    #[command(after_help = "With --format json standard output has an object, or an array of \
+                            faults (file, line, column, path, message, suggestion) and the exit \
+                            code of the error")]
     Plan(Printed),
+    /// Say whether this configuration would run here, as this user; or, while its container
+    /// lives, whether that has what was asked for
+    Doctor(Doctor),
     /// Print the configuration that a directory without container.json gets
     Spec,
 }
@@ -88,16 +95,27 @@ struct Exec {
     shape: Shape,
 }
 
-#[derive(Debug, Args)]
-#[command(after_help = "With --format json standard output has an object, or an array of faults \
-                        (file, line, column, path, message, suggestion) and the exit code of \
-                        the error")]
+#[derive(Clone, Debug, Args)]
 struct Printed {
     /// For people or for tools
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
     #[command(flatten)]
     shape: Shape,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code: 0 nothing was found that stands in the way, or that was not asked \
+                  for; 1 something was; 2 usage\n\nExamples:\n  nsinit doctor sh\n  \
+                  nsinit doctor --format json"
+)]
+struct Doctor {
+    /// Print an AppArmor profile that lets this executable make user namespaces, and nothing else
+    #[arg(long)]
+    apparmor_profile: bool,
+    #[command(flatten)]
+    printed: Printed,
 }
 
 /// How something is printed.
@@ -107,7 +125,7 @@ enum Format {
     Json,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct Shape {
     /// Set a variable in the program's environment
     #[arg(long, value_name = "KEY=VALUE", value_parser = environment_entry)]
@@ -242,6 +260,7 @@ pub fn run(line: &CommandLine) -> Result<u8> {
     match &line.command {
         Command::Exec(exec) => exec_command(line, exec, &log),
         Command::Plan(printed) => plan_command(line, printed),
+        Command::Doctor(doctor) => doctor_command(line, doctor),
         Command::Spec => print(&directory_without_file(&line.root)?.to_json_pretty()),
     }
 }
@@ -272,6 +291,36 @@ fn plan_command(line: &CommandLine, printed: &Printed) -> Result<u8> {
         Format::Human => print(&plan.to_string()),
         Format::Json => print(&plan.to_json_pretty()),
     }
+}
+
+fn doctor_command(line: &CommandLine, doctor: &Doctor) -> Result<u8> {
+    if doctor.apparmor_profile {
+        return print(&doctor::apparmor_profile()?);
+    }
+    let Printed { format, mut shape } = doctor.printed.clone();
+    let place = Place::find(&line.root)?;
+    if let Some(audit) = doctor::audit(&place)? {
+        match format {
+            Format::Human => print(&audit.to_string())?,
+            Format::Json => print(&audit.to_json_pretty())?,
+        };
+        return Ok(audit.exit_code());
+    }
+    let planned = place.read().map(|mut directory| {
+        let args = directory.container.args.as_ref();
+        let named = !shape.command.is_empty() || args.is_some_and(|args| !args.is_empty());
+        if !named {
+            shape.command.push("sh".into());
+        }
+        let plan = make_plan(&mut directory, &shape, None).map(|(_, plan)| plan);
+        Planned { directory, plan, program_is_named: named }
+    });
+    let report = Report::of(planned)?;
+    match format {
+        Format::Human => print(&report.to_string())?,
+        Format::Json => print(&report.to_json_pretty())?,
+    };
+    Ok(report.exit_code())
 }
 
 /// The sealed configuration, and the plan of this very command line.
@@ -314,7 +363,7 @@ fn locate(error: Error, directory: &Directory, shape: &Shape) -> Error {
         return shaped(faults, directory, shape);
     }
     let Some(key) = keys::of(&directory.container, &error) else { return error };
-    let hint = keys::remedy(&key, &error).or_else(|| error.hint());
+    let hint = error.hint().or_else(|| keys::remedy(&key, &error));
     let message = match error {
         Error::Container { message, .. } => message,
         // The key and its value are shown.
@@ -325,7 +374,7 @@ fn locate(error: Error, directory: &Directory, shape: &Shape) -> Error {
         return Error::Container { key: option.into(), message, hint };
     }
     match &directory.origin {
-        Origin::File(file) => Error::Config(file.fault_at(&key, message, hint).into()),
+        Origin::File(file) => Error::Config(file.fault_at(&key, printable(&message), hint).into()),
         _ => Error::Container { key, message, hint },
     }
 }

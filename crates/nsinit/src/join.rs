@@ -18,6 +18,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::host::Host;
@@ -78,11 +79,7 @@ pub(crate) fn run<T>(
 
 fn begin(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
     let state = joining.state;
-    let gone = || Error::Io { action: "join the container".into(), source: Errno::SRCH.into() };
-    let pid = state.program.as_ref().map(|program| program.pid).ok_or_else(gone)?;
-    let pidfd = state.program().ok_or_else(gone)?;
-    let container = Join::from_pidfd(pidfd, pid).map_err(Error::Namespaces)?;
-    let kinds = container.kinds_to_join().map_err(Error::Namespaces)?;
+    let (container, kinds, pid) = container(state)?;
     let plan = plan(joining, pid, kinds, args)?;
     // What was read of the process before this is its own, and not a successor's.
     state.program().ok_or_else(gone)?;
@@ -117,6 +114,25 @@ fn begin(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
         terminal: None,
         ready: false,
     })
+}
+
+fn gone() -> Error {
+    Error::io("join the container")(Errno::SRCH.into())
+}
+
+/// The running container, what is to be joined of it, and its program's pid.
+fn container(state: &State) -> Result<(Join, Kinds, i32)> {
+    let pid = state.program.as_ref().map(|program| program.pid).ok_or_else(gone)?;
+    let pidfd = state.program().ok_or_else(gone)?;
+    let container = Join::from_pidfd(pidfd, pid).map_err(Error::Namespaces)?;
+    let kinds = container.kinds_to_join().map_err(Error::Namespaces)?;
+    Ok((container, kinds, pid))
+}
+
+/// What a process that joins would be confined to, and the pid of the container's program.
+pub(crate) fn plan_of(joining: &Joining<'_>) -> Result<(Plan, i32)> {
+    let (_, kinds, pid) = container(joining.state)?;
+    Ok((plan(joining, pid, kinds, &["sh".into()])?, pid))
 }
 
 /// A process in a running container that waits before its last steps.
@@ -173,7 +189,7 @@ impl Joined {
             false if self.ready => self.first.take(),
             false => None,
         };
-        let ended = Error::Init { status: None, out_of_memory: false };
+        let ended = Error::Init { status: None, out_of_memory: None };
         Ok(Running::joined(program.ok_or(ended)?, self.terminal.take()))
     }
 
@@ -194,7 +210,7 @@ impl Joined {
                     return Ok(());
                 }
                 Some(_) => return Err(Error::protocol()),
-                None => return Err(Error::Init { status: None, out_of_memory: false }),
+                None => return Err(Error::Init { status: None, out_of_memory: None }),
             }
         }
     }
@@ -203,8 +219,10 @@ impl Joined {
     fn receive(&self, wait: Wait<'_>) -> Result<Option<(Tag, Option<OwnedFd>)>> {
         wait(self.channel.as_fd()).map_err(Error::io("wait for a message of init"))?;
         match self.channel.receive().map_err(Error::io("read a message of init"))? {
-            Received::Message(message, _) if message.tag == Tag::Failed => {
-                Err(Error::of_failure(&self.plan, message))
+            Received::Message(message, root) if message.tag == Tag::Failed => {
+                let process = self.second.0.as_ref().or(self.first.0.as_ref());
+                let pid = process.map(Process::pid).ok_or_else(Error::protocol)?;
+                Err(Error::of_failure(&self.plan, message, &Scene::of(pid, root)))
             }
             Received::Message(message, fd) => Ok(Some((message.tag, fd))),
             Received::End => Ok(None),

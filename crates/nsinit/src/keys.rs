@@ -32,9 +32,6 @@ pub(crate) fn remedy(key: &str, error: &Error) -> Option<String> {
         {
             Some("make it, or leave it out where it is missing: \"optional\": true".into())
         }
-        Error::Network(Link::NoSuchBridge { name, .. }) => Some(format!(
-            "make it (ip link add {name} type bridge), or have it made: \"create\": true"
-        )),
         _ => None,
     }
 }

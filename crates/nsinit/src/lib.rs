@@ -23,10 +23,11 @@
 
 mod builtin;
 pub mod cli;
+mod diagnosis;
 mod directory;
+mod doctor;
 mod error;
 mod handshake;
-mod hint;
 mod host;
 mod init;
 mod join;
@@ -39,6 +40,7 @@ mod plan;
 mod preflight;
 mod process;
 mod program;
+mod reason;
 mod run;
 mod seal;
 mod state;
@@ -60,7 +62,7 @@ pub use nsinit_rootfs::Rootfs;
 pub use nsinit_security as security;
 
 pub use directory::{CONFIG_FILE, Directory, Origin, Place};
-pub use error::{Error, Reason, Result};
+pub use error::{Error, Result};
 pub use handshake::Tag;
 pub use host::{HardLimits, Host};
 pub use join::{Joined, Joining, join};
@@ -69,6 +71,7 @@ pub use lower::Source;
 pub use plan::{CgroupPlan, JoinedNamespace, Plan};
 pub use process::ProcessId;
 pub use program::{FileId, Program};
+pub use reason::{Fault, Interpreter, Naming, Permission, Reason};
 pub use seal::reexecute_sealed;
 pub use state::{CgroupDirectory, Entry, Record, RunDirectory, State};
 pub use stdio::Stdio;

@@ -165,14 +165,7 @@ impl Namespaces {
     fn of(source: &Source<'_>) -> Result<Namespaces> {
         let Source { container, host, .. } = *source;
         let entries = container.namespaces.as_deref();
-        let mut new = match entries {
-            None => DEFAULT,
-            Some(entries) => entries
-                .iter()
-                .filter(|entry| entry.path.is_none())
-                .map(|entry| entry.kind)
-                .collect(),
-        };
+        let new = new_namespaces(container, host);
         let mut joined: Vec<_> = entries.unwrap_or_default().iter().filter_map(joined).collect();
         // A privileged caller keeps its capabilities over the others until they are joined;
         // anybody else has them only inside of the user namespace.
@@ -186,9 +179,6 @@ impl Namespaces {
                 let message = format!("{kind} with a path is not supported: {why}");
                 return Err(refuse("namespaces", &message, None));
             }
-        }
-        if !host.privileged && !joins(Namespace::User) {
-            new.insert(Kinds::USER);
         }
         let id_maps = match new.contains(Kinds::USER) {
             true => Some(id_maps(source)?),
@@ -238,6 +228,20 @@ impl Namespaces {
     pub(crate) fn may_set_groups(&self) -> bool {
         !self.id_maps.as_ref().is_some_and(IdMaps::denies_setgroups)
     }
+}
+
+/// The namespaces that are made: an ordinary user always gets one of users, too.
+pub(crate) fn new_namespaces(container: &Container, host: &Host) -> Kinds {
+    let entries = container.namespaces.as_deref();
+    let made = |entries: &[NamespaceEntry]| {
+        entries.iter().filter(|entry| entry.path.is_none()).map(|entry| entry.kind).collect()
+    };
+    let joins_user = entries
+        .unwrap_or_default()
+        .iter()
+        .any(|entry| entry.kind == Namespace::User && entry.path.is_some());
+    let new: Kinds = entries.map_or(DEFAULT, made);
+    if host.privileged || joins_user { new } else { new | Kinds::USER }
 }
 
 fn joined(entry: &NamespaceEntry) -> Option<JoinedNamespace> {

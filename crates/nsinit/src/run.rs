@@ -268,7 +268,7 @@ fn is_not_writable(error: &std::io::Error) -> bool {
 
 /// Somebody else's container in this directory is told, and never joined: its state is
 /// in a run directory that this user cannot read, or must not trust.
-fn refuse_foreign(pid_file: &Path, uid: u32) -> Result<()> {
+pub(crate) fn refuse_foreign(pid_file: &Path, uid: u32) -> Result<()> {
     let Some(pid) = own_file::read(pid_file) else { return Ok(()) };
     let Some(init) = own_file::init_of(pid) else { return Ok(()) };
     if init.uid == uid || !init.in_inner_pid_namespace {

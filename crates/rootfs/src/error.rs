@@ -46,6 +46,8 @@ pub enum Error {
     MissingMountPoint {
         /// The mount point below the root.
         path: PathBuf,
+        /// The directory of the host that would hold it.
+        above: PathBuf,
     },
     /// The place belongs to the kernel or to this crate.
     Reserved {
@@ -86,7 +88,7 @@ impl fmt::Display for Error {
             Error::SymbolicLink { path, role, target } => {
                 write!(f, "{}: {role} is a symbolic link to {}", path.display(), target.display())
             }
-            Error::MissingMountPoint { path } => {
+            Error::MissingMountPoint { path, .. } => {
                 write!(
                     f,
                     "{}: mount point is missing and its filesystem is read-only",
@@ -140,7 +142,7 @@ impl Error {
             | Error::Path { path, .. }
             | Error::SymbolicLink { path, .. }
             | Error::Kind { path, .. }
-            | Error::MissingMountPoint { path }
+            | Error::MissingMountPoint { path, .. }
             | Error::Reserved { path, .. }
             | Error::MountOption { path, .. }
             | Error::Device { path, .. } => path,

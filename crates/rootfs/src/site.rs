@@ -136,7 +136,11 @@ impl<'a> Site<'a> {
             let seen = rustix::fs::fstatvfs(directory.as_fd());
             let seen = seen.map_err(|errno| Error::io(absolute(above), errno))?;
             if seen.f_flag.contains(StatVfsMountFlags::RDONLY) {
-                return Err(Error::MissingMountPoint { path: shown.to_owned() });
+                let root = self.root.path().unwrap_or(Path::new("/"));
+                return Err(Error::MissingMountPoint {
+                    path: shown.to_owned(),
+                    above: root.join(above),
+                });
             }
             break;
         }

@@ -232,7 +232,8 @@ fn number_list(found: &mut Findings, at: At<'_>, list: &str, most: u32) {
 fn unified(found: &mut Findings, all: At<'_>, cgroups: &Cgroups) {
     for (file, value) in &cgroups.unified {
         let at = all.key(file);
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+        // `hugetlb.2MB.max` has capitals.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         let names_file = file.split_once('.').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
         if !names_file || !file.chars().all(plain) || file.contains("..") {
             found.fault(at, "is not a control file, such as \"memory.low\"").on_key();

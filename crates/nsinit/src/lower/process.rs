@@ -7,12 +7,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nsinit_config::{Container, Seccomp};
-use nsinit_namespaces::{IdMaps, Kinds};
+use nsinit_namespaces::{IdMaps, Kinds, SubordinateIds};
 use nsinit_security::{
     Capabilities, Capability, CapabilitySet, Groups, Label, Resource, Rlimit, User,
 };
 
 use super::{Namespaces, Source, filesystem, refuse, refused};
+use crate::diagnosis::ids;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::program::Program;
@@ -31,7 +32,7 @@ impl Identity {
         let read = |path: &str| filesystem::account_file(source, path);
         let identity =
             Identity::resolve(source.container, source.host, namespaces.is_user(), read)?;
-        check_mapped(&identity.user, namespaces.id_maps.as_ref())?;
+        check_mapped(source, &identity.user, namespaces.id_maps.as_ref())?;
         Ok(identity)
     }
 
@@ -81,7 +82,7 @@ fn resolve_user(
     })
 }
 
-fn check_mapped(user: &User, maps: Option<&IdMaps>) -> Result<()> {
+fn check_mapped(source: &Source<'_>, user: &User, maps: Option<&IdMaps>) -> Result<()> {
     let Some(maps) = maps else { return Ok(()) };
     let wrong = match user {
         user if !maps.maps_uid(user.uid) => format!("uid {}", user.uid),
@@ -91,14 +92,11 @@ fn check_mapped(user: &User, maps: Option<&IdMaps>) -> Result<()> {
             _ => return Ok(()),
         },
     };
-    Err(refuse(
-        "user",
-        &format!("{wrong} is not mapped into the user namespace"),
-        Some(
-            "give the caller subordinate ids in /etc/subuid and /etc/subgid, or map it with \
-              uid_mappings and gid_mappings",
-        ),
-    ))
+    let given = !source.container.uid_mappings.is_empty();
+    let subordinate = SubordinateIds::of_the_caller().ok().filter(|_| !given);
+    let hint = subordinate.and_then(|subordinate| ids::remedy(&subordinate));
+    let hint = hint.as_deref().unwrap_or("map it with uid_mappings and gid_mappings");
+    Err(refuse("user", &format!("{wrong} is not mapped into the user namespace"), Some(hint)))
 }
 
 fn capabilities(

@@ -52,7 +52,8 @@ fn report(error: &Error) -> u8 {
         _ => format!("nsinit: {}\n", one_line(&error.to_string())),
     };
     if let Some(hint) = error.hint() {
-        text.push_str(&format!("hint: {hint}\n"));
+        let lines: Vec<_> = hint.lines().map(one_line).collect();
+        text.push_str(&format!("hint: {}\n", lines.join("\n")));
     }
     // Nobody is left to be told when standard error is closed.
     let _ = std::io::stderr().write_all(text.as_bytes());
