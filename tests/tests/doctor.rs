@@ -104,7 +104,7 @@ fn a_missing_working_directory_is_told() {
     require!(Container);
     let sandbox = Sandbox::new().config(r#"{"working_dir": "/srv"}"#);
     let outcome = sandbox.nsinit(["doctor", "probe"]);
-    outcome.code(1).stdout_has("PROBLEM  working directory  /srv is not there");
+    outcome.code(1).stdout_has("PROBLEM  plan ").stdout_has("working_dir: /srv: no such");
 }
 
 #[test]
