@@ -34,7 +34,7 @@ struct Contender<'a> {
     workload: &'a Workload,
     rival: &'a Rival,
     way: &'a Way,
-    scenes: &'a [Scene],
+    scenes: &'a [Scene<'a>],
     /// The container that is joined.
     held: Option<Held>,
     /// One for each scene.
@@ -100,14 +100,14 @@ impl Bench {
         chosen && rival.way(workload.letter).is_some()
     }
 
-    fn scenes(&self, workload: &Workload) -> Result<Vec<Scene>> {
-        let places: &[(&str, Filling)] = match workload.kind {
+    fn scenes<'a>(&'a self, workload: &'a Workload) -> Result<Vec<Scene<'a>>> {
+        let places: &[(&'static str, Filling)] = match workload.kind {
             Kind::Pairs | Kind::Joins => &[("bench", Filling::Nothing)],
             Kind::Batches => &[("bench", Filling::Nothing), ("second", Filling::Nothing)],
             Kind::Sizes => &[("bench", Filling::Large), ("second", Filling::Many)],
         };
-        let scene = |(id, filling): &(&str, Filling)| {
-            Scene::new(&self.stage, id, workload, &self.cgroup, *filling)
+        let scene = |(name, filling): &(&'static str, Filling)| {
+            Scene::new(&self.stage, name, workload, &self.cgroup, *filling)
         };
         places.iter().map(scene).collect()
     }
@@ -134,7 +134,7 @@ impl<'a> Contender<'a> {
         bench: &'a Bench,
         workload: &'a Workload,
         rival: &'a Rival,
-        scenes: &'a [Scene],
+        scenes: &'a [Scene<'a>],
     ) -> Result<Contender<'a>> {
         let named = |why: String| format!("{}: {why}", rival.name);
         let way = rival.way(workload.letter).ok_or_else(|| named("no way".to_owned()))?;
@@ -163,9 +163,10 @@ impl<'a> Contender<'a> {
         Ok(())
     }
 
-    fn place(&self, scene: &'a Scene) -> Place<'a> {
+    fn place(&self, scene: &'a Scene<'a>) -> Place<'a> {
         let Bench { nsinit, floor, cgroup, .. } = self.bench;
-        Place { nsinit, floor, cgroup, scene, init: self.held.as_ref().and_then(Held::init) }
+        let init = self.held.as_ref().and_then(Held::init);
+        Place { nsinit, floor, cgroup, scene, rival: self.rival.name, init }
     }
 
     /// One run, or one batch.

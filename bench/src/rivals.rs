@@ -33,7 +33,8 @@ pub(crate) struct Place<'a> {
     pub(crate) nsinit: &'a Path,
     pub(crate) floor: &'a Path,
     pub(crate) cgroup: &'a str,
-    pub(crate) scene: &'a Scene,
+    pub(crate) scene: &'a Scene<'a>,
+    pub(crate) rival: &'a str,
     pub(crate) init: Option<u32>,
 }
 
@@ -256,13 +257,14 @@ impl Way {
     pub(crate) fn command(&self, place: &Place<'_>, program: Program) -> Result<Command> {
         let mut command = Command::new(self.program(place)?);
         let text = |path: PathBuf| path.to_string_lossy().into_owned();
-        let (root, bundle) = (text(place.scene.root()), text(place.scene.bundle(program)));
+        let (root, id) = (text(place.scene.root()), place.scene.id(place.rival));
+        let bundle = text(place.scene.bundle(place.rival, program)?);
         let init = place.init.map_or_else(String::new, |pid| pid.to_string());
         let fill = |argument: &str| {
             argument
                 .replace("{directory}", &root)
                 .replace("{bundle}", &bundle)
-                .replace("{id}", place.scene.id())
+                .replace("{id}", &id)
                 .replace("{init}", &init)
                 .replace("{cgroup}", place.cgroup)
         };

@@ -41,25 +41,25 @@ pub(crate) enum Filling {
 pub(crate) const BRIDGE: &str = "bench0";
 
 /// Dropping it removes its directory.
-pub(crate) struct Scene {
+pub(crate) struct Scene<'a> {
     directory: PathBuf,
-    id: String,
-    mounts: usize,
+    name: &'a str,
+    workload: &'a Workload,
+    /// The beginning of the names of all cgroups.
+    cgroup: &'a str,
 }
 
-impl Scene {
+impl<'a> Scene<'a> {
     pub(crate) fn new(
         stage: &Path,
-        id: &str,
-        workload: &Workload,
-        cgroup: &str,
+        name: &'a str,
+        workload: &'a Workload,
+        cgroup: &'a str,
         filling: Filling,
-    ) -> Result<Scene> {
-        let directory = stage.join(id);
-        let scene = Scene { directory, id: id.to_owned(), mounts: workload.mounts };
-        let furnished = scene
-            .furnish(workload, cgroup)
-            .and_then(|()| fill(&scene.root().join("usr/share"), filling));
+    ) -> Result<Scene<'a>> {
+        let scene = Scene { directory: stage.join(name), name, workload, cgroup };
+        let furnished =
+            scene.furnish().and_then(|()| fill(&scene.root().join("usr/share"), filling));
         furnished.map_err(|error| format!("{}: {error}", scene.directory.display()))?;
         Ok(scene)
     }
@@ -69,29 +69,39 @@ impl Scene {
         self.directory.join("root")
     }
 
-    pub(crate) fn bundle(&self, program: Program) -> PathBuf {
-        self.directory.join(if program == Program::True { "true" } else { "hold" })
+    /// What a rival calls its container.
+    pub(crate) fn id(&self, rival: &str) -> String {
+        format!("{}-{}", self.name, rival.replace([' ', ','], "-"))
     }
 
-    pub(crate) fn id(&self) -> &str {
-        &self.id
+    /// Makes the directory with the rival's `config.json`.
+    pub(crate) fn bundle(&self, rival: &str, program: Program) -> Result<PathBuf> {
+        let id = self.id(rival);
+        let kind = if program == Program::True { "true" } else { "hold" };
+        let bundle = self.directory.join(format!("{id}-{kind}"));
+        let write = || {
+            fs::create_dir_all(&bundle)?;
+            fs::write(bundle.join("config.json"), self.config(&id, program).to_string())
+        };
+        write().map_err(|error| format!("{}: {error}", bundle.display()))?;
+        Ok(bundle)
     }
 
     /// Source on the host and destination inside.
     pub(crate) fn mounts(&self) -> impl Iterator<Item = (PathBuf, PathBuf)> {
-        let volume = |number: usize| PathBuf::from(format!("volumes/{number}"));
-        (0..self.mounts).map(move |number| {
-            (self.directory.join(volume(number)), Path::new("/").join(volume(number)))
+        (0..self.workload.mounts).map(|number| {
+            let volume = format!("volumes/{number}");
+            (self.directory.join(&volume), Path::new("/").join(volume))
         })
     }
 
-    fn furnish(&self, workload: &Workload, cgroup: &str) -> io::Result<()> {
+    fn furnish(&self) -> io::Result<()> {
         let root = self.root();
         for name in ["bin", "dev", "etc", "proc", "sys", "tmp", "usr/share"] {
             fs::create_dir_all(root.join(name))?;
         }
-        let busybox =
-            ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
+        let mut places = ["/bin/busybox", "/usr/bin/busybox"].into_iter();
+        let busybox = places.find(|path| Path::new(path).exists());
         let busybox =
             busybox.ok_or_else(|| io::Error::other("needs a static busybox (busybox-static)"))?;
         fs::copy(busybox, root.join("bin/busybox"))?;
@@ -105,27 +115,21 @@ impl Scene {
             fs::create_dir_all(source)?;
             fs::create_dir_all(root.join(destination.strip_prefix("/").unwrap_or(&destination)))?;
         }
-        fs::write(root.join("container.json"), self.container(workload, cgroup).to_string())?;
-        for program in [Program::True, Program::Hold] {
-            fs::create_dir_all(self.bundle(program))?;
-            let config = self.config(workload, cgroup, program).to_string();
-            fs::write(self.bundle(program).join("config.json"), config)?;
-        }
-        Ok(())
+        fs::write(root.join("container.json"), self.container().to_string())
     }
 
-    fn container(&self, workload: &Workload, cgroup: &str) -> Value {
+    fn container(&self) -> Value {
         let mut container = json!({
             "hostname": "bench",
             "namespaces": ["NEWNS", "NEWUTS", "NEWIPC", "NEWPID", "NEWNET"],
         });
-        if workload.limits {
+        if self.workload.limits {
             container["cgroups"] = json!({
-                "parent": format!("{cgroup}-nsinit"), "name": self.id, "memory": MEMORY,
+                "parent": format!("{}-nsinit", self.cgroup), "name": self.name, "memory": MEMORY,
                 "pids_max": PROCESSES, "cpu_quota": QUOTA, "cpu_period": PERIOD,
             });
         }
-        if workload.network {
+        if self.workload.network {
             container["networks"] = json!([{
                 "type": "veth", "context": {"bridge": BRIDGE, "prefix": "bench"},
                 "address": "10.213.0.2/24", "gateway": "10.213.0.1",
@@ -137,9 +141,9 @@ impl Scene {
     }
 
     /// What the configuration above and its defaults mean, in OCI's words.
-    fn config(&self, workload: &Workload, cgroup: &str, program: Program) -> Value {
+    fn config(&self, id: &str, program: Program) -> Value {
         let kinds = ["mount", "uts", "ipc", "pid"].map(|kind| json!({"type": kind}));
-        let network = match workload.network {
+        let network = match self.workload.network {
             true => json!({"type": "network", "path": "/run/netns/bench"}),
             false => json!({"type": "network"}),
         };
@@ -164,19 +168,19 @@ impl Scene {
             "mounts": mounts,
             "linux": {
                 "namespaces": kinds.into_iter().chain([network]).collect::<Vec<_>>(),
-                "cgroupsPath": format!("/{cgroup}-{}", self.id),
+                "cgroupsPath": format!("/{}-{id}", self.cgroup),
                 "maskedPaths": MASKED,
                 "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"],
             },
         });
-        if workload.limits {
+        if self.workload.limits {
             config["linux"]["resources"] = resources();
         }
         config
     }
 }
 
-impl Drop for Scene {
+impl Drop for Scene<'_> {
     fn drop(&mut self) {
         // The whole stage is removed at the end, and tells then.
         drop(fs::remove_dir_all(&self.directory));

@@ -10,6 +10,7 @@ use nsinit_namespaces::{CloneRequest, NamespaceFile, Process};
 use nsinit_network::{Links, NetworkNamespace};
 use rustix::process::{Pid, Signal};
 
+use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::init::{self, Inherited};
@@ -32,6 +33,10 @@ impl Outside {
         // The kernel removes the host ends with the namespace, but not at once.
         drop(self.links.take());
         let Some(cgroup) = self.cgroup.take() else { return Ok(()) };
+        // As a rule: nothing outlives the PID namespace.
+        if cgroup.remove_empty().map_err(Error::Cgroup)? {
+            return Ok(());
+        }
         cgroup.kill().map_err(Error::Cgroup)?;
         cgroup.remove().map_err(Error::Cgroup)
     }
@@ -333,12 +338,18 @@ impl Created<'_> {
     }
 
     fn receive(&self) -> Result<(Tag, Option<OwnedFd>)> {
+        let ended = Error::Init { status: None, out_of_memory: None };
+        self.receive_from(self.pid())?.ok_or(ended)
+    }
+
+    /// The next message, or that there will be none. Who tells of a failure waits.
+    fn receive_from(&self, teller: Pid) -> Result<Option<(Tag, Option<OwnedFd>)>> {
         match self.channel.receive().map_err(Error::io("read a message of init"))? {
-            Received::Message(message, _) if message.tag == Tag::Failed => {
-                Err(Error::of_failure(self.plan, message))
+            Received::Message(message, root) if message.tag == Tag::Failed => {
+                Err(Error::of_failure(self.plan, message, &Scene::of(teller, root)))
             }
-            Received::Message(message, fd) => Ok((message.tag, fd)),
-            Received::End => Err(Error::Init { status: None, out_of_memory: false }),
+            Received::Message(message, fd) => Ok(Some((message.tag, fd))),
+            Received::End => Ok(None),
         }
     }
 
@@ -346,21 +357,14 @@ impl Created<'_> {
     fn wait_for_execve(&mut self) -> Result<Option<Pid>> {
         let mut program = None;
         loop {
-            match self.channel.receive().map_err(Error::io("read a message of init"))? {
-                Received::Message(message, _) if message.tag == Tag::Failed => {
-                    return Err(Error::of_failure(self.plan, message));
-                }
-                Received::Message(message, Some(pidfd)) if message.tag == Tag::Program => {
-                    program = process::pid_of(&pidfd);
-                }
-                Received::Message(message, None) if message.tag == Tag::Ready && !self.ready => {
-                    self.ready = true;
-                }
-                Received::Message(..) => return Err(Error::protocol()),
+            match self.receive_from(program.unwrap_or(self.pid()))? {
+                Some((Tag::Program, Some(pidfd))) => program = process::pid_of(&pidfd),
+                Some((Tag::Ready, None)) if !self.ready => self.ready = true,
+                Some(_) => return Err(Error::protocol()),
                 // execve closed the channel. (Or init was killed just before: then it ended
                 // by that signal, which is what the caller will be told of the program, too.)
-                Received::End if self.ready => return Ok(program),
-                Received::End => return Err(Error::Init { status: None, out_of_memory: false }),
+                None if self.ready => return Ok(program),
+                None => return Err(Error::Init { status: None, out_of_memory: None }),
             }
         }
     }
@@ -371,11 +375,9 @@ impl Created<'_> {
         let process = self.init.process();
         let _ = process.kill(Signal::KILL);
         let status = process.wait().ok();
-        let out_of_memory = self
-            .outside
-            .cgroup
-            .as_ref()
-            .is_some_and(|cgroup| cgroup.stats().is_ok_and(|stats| stats.memory.oom_kills > 0));
+        let stats = self.outside.cgroup.as_ref().and_then(|cgroup| cgroup.stats().ok());
+        let killed = stats.filter(|stats| stats.memory.oom_kills > 0);
+        let out_of_memory = killed.and_then(|stats| stats.memory.limit);
         Error::Init { status, out_of_memory }
     }
 }

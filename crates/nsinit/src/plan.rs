@@ -3,6 +3,8 @@
 //! A plan is made by the launcher (lower.rs), printed by `nsinit plan`, walked by
 //! init. Making one changes nothing.
 
+mod json;
+
 use std::fmt;
 use std::path::PathBuf;
 

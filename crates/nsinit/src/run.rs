@@ -1,7 +1,7 @@
 //! Parent: `nsinit exec`: start or join, stay until the program ends, clean up.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -45,6 +45,11 @@ impl Session {
         self.entry.path()
     }
 
+    /// Whether there is a container, or what is left of one.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.entry.is_recorded()
+    }
+
     /// The container, if it lives; else what is left of one is removed.
     ///
     /// # Errors
@@ -71,22 +76,19 @@ impl Session {
         args: &[OsString],
     ) -> std::result::Result<u8, Box<NotJoined>> {
         let users = (std::io::stdin(), std::io::stdout());
-        match start_joined(state, environment, args, &users) {
-            Ok((running, terminal)) => self
-                .stay_joined(running, terminal)
-                .map_err(|error| Box::new(NotJoined { error, held: None })),
-            Err(error) => Err(Box::new(NotJoined { error, held: Some(self) })),
-        }
-    }
-
-    fn stay_joined(self, mut running: Running, terminal: Option<Terminal<'_>>) -> Result<u8> {
-        // Until here a signal ends this command, and what it has started with it: somebody
-        // in the container may hold the program up, but not who joins.
-        let signals = Signals::block().map_err(Error::io("block signals"))?;
+        let begun = Signals::block().map_err(Error::io("block signals")).and_then(|signals| {
+            let joined = start_joined(state, environment, args, &users, &signals)?;
+            Ok((joined, signals))
+        });
+        let ((mut running, terminal), signals) = match begun {
+            Ok(begun) => begun,
+            Err(error) => return Err(Box::new(NotJoined { error, held: Some(self) })),
+        };
         // From here on the container's end is the kernel's to tell.
         drop(self);
-        let killed_by = stay(&running, terminal, &signals, SignalTarget::Program)?;
-        Ok(code(running.wait()?, killed_by))
+        let ended = stay(&running, terminal, &signals, SignalTarget::Program)
+            .and_then(|killed_by| Ok(code(running.wait()?, killed_by)));
+        ended.map_err(|error| Box::new(NotJoined { error, held: None }))
     }
 
     /// Starts the container, runs the program in it, and removes everything: the exit
@@ -153,8 +155,8 @@ impl Session {
             false => (begun.run()?, None),
             true => {
                 let mut created = begun.ready()?;
-                // Before the program can ask for the terminal's size.
-                let terminal = connect(users, created.take_terminal())?;
+                let terminal = created.take_terminal().map(|master| connect(users, master));
+                let terminal = terminal.transpose()?;
                 (created.start()?, terminal)
             }
         };
@@ -178,12 +180,14 @@ fn start_joined<'a>(
     environment: &[String],
     args: &[OsString],
     users: &'a Users,
+    signals: &Signals,
 ) -> Result<(Running, Option<Terminal<'a>>)> {
     let host = Host::probe()?;
-    let mut joined = join::join(&Joining { state, host: &host, environment }, args)?;
-    // Before the program can ask for the terminal's size.
-    let terminal = connect(users, joined.take_terminal())?;
-    Ok((joined.start()?, terminal))
+    // Until the program runs a signal ends this command, and what it has started with it.
+    let wait = |channel: BorrowedFd<'_>| signals.wait_for(channel);
+    join::run(&Joining { state, host: &host, environment }, args, &wait, |master| {
+        connect(users, master)
+    })
 }
 
 /// A container whose program runs, and what the launcher holds for it.
@@ -264,7 +268,7 @@ fn is_not_writable(error: &std::io::Error) -> bool {
 
 /// Somebody else's container in this directory is told, and never joined: its state is
 /// in a run directory that this user cannot read, or must not trust.
-fn refuse_foreign(pid_file: &Path, uid: u32) -> Result<()> {
+pub(crate) fn refuse_foreign(pid_file: &Path, uid: u32) -> Result<()> {
     let Some(pid) = own_file::read(pid_file) else { return Ok(()) };
     let Some(init) = own_file::init_of(pid) else { return Ok(()) };
     if init.uid == uid || !init.in_inner_pid_namespace {
@@ -277,11 +281,10 @@ fn refuse_foreign(pid_file: &Path, uid: u32) -> Result<()> {
 /// The user's end of the terminal.
 type Users = (std::io::Stdin, std::io::Stdout);
 
-fn connect(users: &Users, master: Option<OwnedFd>) -> Result<Option<Terminal<'_>>> {
+/// To be called before the program can ask for the terminal's size.
+fn connect(users: &Users, master: OwnedFd) -> Result<Terminal<'_>> {
     let (stdin, stdout) = users;
-    master
-        .map(|master| Terminal::connect(stdin.as_fd(), stdout.as_fd(), master))
-        .transpose()
+    Terminal::connect(stdin.as_fd(), stdout.as_fd(), master)
         .map_err(Error::io("connect the terminal"))
 }
 

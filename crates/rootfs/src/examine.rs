@@ -62,7 +62,7 @@ pub(crate) fn relative(path: &Path) -> Result<PathBuf, Error> {
         }
         "path is the root itself"
     };
-    Err(Error::path(path, reason))
+    Err(Error::unusable(path, reason))
 }
 
 /// The names that a path is made of, `..` included.
@@ -88,7 +88,7 @@ fn path_of(bytes: Vec<u8>) -> PathBuf {
 /// `path` as a C string.
 pub(crate) fn c_string(path: &Path) -> Result<CString, Error> {
     CString::new(path.as_os_str().as_bytes())
-        .map_err(|_| Error::path(path, "path holds a NUL byte"))
+        .map_err(|_| Error::unusable(path, "path holds a NUL byte"))
 }
 
 /// The path shown to people: with its leading slash.
@@ -138,7 +138,7 @@ pub(crate) fn resolve(
         if found == FileType::Symlink && (last == Last::Follow || !is_last) {
             links += 1;
             if links > MAX_LINKS {
-                return Err(error(&done, Errno::LOOP));
+                return Err(error(path.as_os_str().as_bytes(), Errno::LOOP));
             }
             let target = read_link(here, name).map_err(|errno| error(&done, errno))?;
             pop(&mut done);
@@ -177,7 +177,7 @@ fn append(mut done: Vec<u8>, rest: &[u8], found: Found) -> Result<(PathBuf, Foun
     for name in names(rest) {
         if name == b".." {
             let reason = "a symbolic link leads out of it by \"..\"";
-            return Err(Error::path(absolute(&path_of(done)), reason));
+            return Err(Error::unusable(absolute(&path_of(done)), reason));
         }
         push(&mut done, name);
     }

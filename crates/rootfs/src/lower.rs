@@ -158,7 +158,7 @@ fn without_options(mount: &Mount) -> Result<(), Error> {
 impl Planner<'_> {
     pub(crate) fn bind(&mut self, mount: &Mount, source: &Path) -> Result<(), Error> {
         if !source.is_absolute() {
-            return Err(Error::path(source, "source is not absolute"));
+            return Err(Error::unusable(source, "source is not absolute"));
         }
         let real = match source.canonicalize() {
             Ok(real) => real,
@@ -231,7 +231,10 @@ impl Planner<'_> {
     pub(crate) fn link(&mut self, mount: &Mount, target: &Path) -> Result<(), Error> {
         without_options(mount)?;
         if target.as_os_str().as_bytes().is_empty() {
-            return Err(Error::path(&mount.destination, "target of the symbolic link is empty"));
+            return Err(Error::unusable(
+                &mount.destination,
+                "target of the symbolic link is empty",
+            ));
         }
         let at = self.site.link(mount)?;
         self.steps.push(Step::Link(Link { at, target: examine::c_string(target)? }));

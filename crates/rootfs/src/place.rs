@@ -21,7 +21,7 @@ impl Place {
     pub(crate) fn new(shown: &Path, resolved: &Path) -> Result<Place, Error> {
         let bytes = resolved.as_os_str().as_bytes();
         if bytes.is_empty() {
-            return Err(Error::path(shown, "path resolves to the root itself"));
+            return Err(Error::unusable(shown, "path resolves to the root itself"));
         }
         let whole = examine::c_string(resolved)?;
         let mut names = whole.as_bytes_with_nul().to_vec();

@@ -224,7 +224,7 @@ fn scratch(files: Vec<ScratchFile>) -> Result<Scratch, Error> {
 
 fn parameter(key: &std::ffi::CStr, number: u64) -> Result<Parameter, Error> {
     let value = CString::new(number.to_string());
-    let value = value.map_err(|_| Error::path("/", "number holds a NUL byte"))?;
+    let value = value.map_err(|_| Error::unusable("/", "number holds a NUL byte"))?;
     Ok(Parameter { key: key.into(), value: Some(value) })
 }
 
@@ -236,7 +236,7 @@ fn below_root(root: &Rootfs, file: &Path) -> Result<Option<PathBuf>, Error> {
         return Err(Error::SymbolicLink { path: file.into(), role: "file", target });
     }
     let Some(name) = file.file_name() else {
-        return Err(Error::path(file, "path does not name a file"));
+        return Err(Error::unusable(file, "path does not name a file"));
     };
     let directory = match file.parent() {
         Some(parent) if parent.as_os_str().as_bytes().is_empty() => Path::new("."),

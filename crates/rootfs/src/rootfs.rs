@@ -65,7 +65,7 @@ impl Rootfs {
         let id = FileId::of(directory.as_fd()).map_err(|errno| Error::io(given, errno))?;
         let slash = rustix::fs::stat("/").map_err(|errno| Error::io("/", errno))?;
         if id == FileId::from(&slash) {
-            return Err(Error::path(given, "root filesystem is the root of the host"));
+            return Err(Error::unusable(given, "root filesystem is the root of the host"));
         }
         let path = examine::canonical(&path)?;
         Ok(Rootfs { origin: Origin::Directory { path, directory, id } })
@@ -162,6 +162,15 @@ impl Rootfs {
             true => Err(Error::kind(path, "file is too large")),
             false => Ok(Some(content)),
         }
+    }
+
+    /// Checks that a directory will be there once these mounts are made. What only the
+    /// mounts can show is not looked at, and passes.
+    ///
+    /// # Errors
+    /// It is missing, or something else is there.
+    pub fn expect_directory(&self, mounts: &[Mount], path: impl AsRef<Path>) -> Result<(), Error> {
+        crate::site::expect_directory(self, mounts, path.as_ref())
     }
 
     /// Checks everything that can be checked and returns what the child has to do,

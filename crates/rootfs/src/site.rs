@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, StatVfsMountFlags};
+use rustix::io::Errno;
 
 use crate::examine::{self, Access, Found, Last, absolute};
 use crate::filesystem::OverProc;
@@ -107,7 +108,7 @@ impl<'a> Site<'a> {
             false => OverProc::Refused,
         };
         if self.planned.iter().any(|planned| is_below(at.as_os_str(), planned)) {
-            return Err(Error::path(shown, "mount would hide an earlier one below it"));
+            return Err(Error::unusable(shown, "mount would hide an earlier one below it"));
         }
         let place = Place::new(shown, &at)?;
         self.plan(&at);
@@ -135,7 +136,11 @@ impl<'a> Site<'a> {
             let seen = rustix::fs::fstatvfs(directory.as_fd());
             let seen = seen.map_err(|errno| Error::io(absolute(above), errno))?;
             if seen.f_flag.contains(StatVfsMountFlags::RDONLY) {
-                return Err(Error::MissingMountPoint { path: shown.to_owned() });
+                let root = self.root.path().unwrap_or(Path::new("/"));
+                return Err(Error::MissingMountPoint {
+                    path: shown.to_owned(),
+                    above: root.join(above),
+                });
             }
             break;
         }
@@ -147,6 +152,25 @@ impl<'a> Site<'a> {
     pub(crate) fn existing(&self, path: &Path) -> Result<Place, Error> {
         let (at, _) = self.look(path, Last::Follow)?;
         Place::new(path, &at)
+    }
+}
+
+pub(crate) fn expect_directory(root: &Rootfs, mounts: &[Mount], path: &Path) -> Result<(), Error> {
+    let mut site = Site::new(root);
+    site.plan(Path::new("dev"));
+    for mount in mounts {
+        let (at, _) = site.destination_of(mount)?;
+        site.plan(&at);
+    }
+    match site.look(path, Last::Follow) {
+        // Mount points are made, with what is above them.
+        Ok((at, Found::Missing)) if !site.planned.iter().any(|m| is_below(at.as_os_str(), m)) => {
+            Err(Error::io(path, Errno::NOENT))
+        }
+        Ok((_, Found::Is(kind))) if kind != FileType::Directory => {
+            Err(Error::kind(path, "not a directory"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -86,6 +86,16 @@ impl Step {
         }
     }
 
+    /// The new filesystem that this step makes, as the kernel calls it: `proc`.
+    #[must_use]
+    pub fn filesystem(&self) -> Option<&str> {
+        match self {
+            Step::Procfs(OpenProcfs::New) => Some("proc"),
+            Step::Mount(step) => step.name.to_str().ok(),
+            _ => None,
+        }
+    }
+
     /// The path that this step is about, for error messages: of the container, or of
     /// the host for the root directory.
     #[must_use]

@@ -193,6 +193,16 @@ pub(super) fn check_devices(source: &Source<'_>, namespaces: &Namespaces) -> Res
     }
 }
 
+/// What only the mounts can show is left to the step.
+pub(super) fn expect_working_directory(source: &Source<'_>) -> Result<()> {
+    let Some(path) = &source.container.working_dir else { return Ok(()) };
+    let found = source.rootfs.expect_directory(&all_mounts(source)?, path);
+    found.map_err(|error| {
+        let hint = "it must be in the root filesystem, or be made by a mount";
+        refuse("working_dir", &error.to_string(), Some(hint))
+    })
+}
+
 /// A file of the container's accounts, as the container will see it.
 pub(super) fn account_file(source: &Source<'_>, path: &str) -> Result<Option<Vec<u8>>> {
     /// As much as the accounts' parser takes.

@@ -2,9 +2,8 @@
 #![no_main]
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
-use clap::Parser;
 use nsinit::Error;
 use nsinit::cli::{self, CommandLine};
 
@@ -13,7 +12,7 @@ mod sys;
 
 /// What `main` is elsewhere: the exit code.
 fn run(arguments: Vec<OsString>) -> u8 {
-    let line = match CommandLine::try_parse_from(arguments) {
+    let line = match CommandLine::parse_arguments(arguments) {
         Ok(line) => line,
         Err(error) => {
             // Help and version go to standard output, everything else to standard error.
@@ -23,6 +22,10 @@ fn run(arguments: Vec<OsString>) -> u8 {
     };
     match cli::run(&line) {
         Ok(code) => code,
+        Err(error) if line.wants_json() => {
+            let _ = std::io::stdout().write_all(format!("{}\n", error.to_json()).as_bytes());
+            error.exit_code()
+        }
         Err(error) => report(&error),
     }
 }
@@ -34,14 +37,23 @@ fn one_line(message: &str) -> String {
     message.chars().map(escape).collect()
 }
 
+/// Whether standard error shows colours, and nobody objects (no-color.org).
+fn colours() -> bool {
+    let objection = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    std::io::stderr().is_terminal() && !objection && !dumb
+}
+
 fn report(error: &Error) -> u8 {
     let mut text = match error {
         // Faults of a configuration come with their own places.
-        Error::Config(_) => format!("{error}\n"),
+        Error::Config(error) if colours() => format!("{}\n", error.faults().coloured()),
+        Error::Config(error) => format!("{error}\n"),
         _ => format!("nsinit: {}\n", one_line(&error.to_string())),
     };
     if let Some(hint) = error.hint() {
-        text.push_str(&format!("hint: {hint}\n"));
+        let lines: Vec<_> = hint.lines().map(one_line).collect();
+        text.push_str(&format!("hint: {}\n", lines.join("\n")));
     }
     // Nobody is left to be told when standard error is closed.
     let _ = std::io::stderr().write_all(text.as_bytes());
