@@ -6,7 +6,8 @@
 //! `rivals`. Nothing is installed; what is missing is said.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what it says is its work")]
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use measure::Bench;
@@ -78,7 +79,7 @@ fn run(arguments: &[String]) -> Result {
 }
 
 /// Where the second process leaves what it found.
-fn figures(stage: &Path) -> std::path::PathBuf {
+fn figures(stage: &Path) -> PathBuf {
     stage.join("figures.json")
 }
 
@@ -108,8 +109,10 @@ fn measured(stage: &Path, options: Options) -> Result {
     };
     let chosen = |letter| options.workloads.is_empty() || options.workloads.contains(&letter);
     for workload in WORKLOADS.iter().filter(|workload| chosen(workload.letter)) {
-        if workload.network {
-            guard::make_bridge()?;
+        let bridge = if workload.network { guard::make_bridge() } else { Ok(()) };
+        if let Err(why) = bridge {
+            println!("\n({}) {}: not measured: {why}", workload.letter, workload.words);
+            continue;
         }
         let outcome = bench.measure(workload)?;
         table::print(&outcome);
@@ -118,15 +121,13 @@ fn measured(stage: &Path, options: Options) -> Result {
     report.write(&figures(stage))
 }
 
-fn absolute(path: &Path) -> Result<std::path::PathBuf> {
+fn absolute(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn versions(bench: &Bench) -> std::collections::BTreeMap<String, String> {
+fn versions(bench: &Bench) -> BTreeMap<String, String> {
     let all = RIVALS.iter().chain([&SUBJECT]);
-    let version =
-        |rival: &rivals::Rival| Some((rival.name.to_owned(), rival.version(&bench.nsinit)?));
-    all.filter_map(version).collect()
+    all.filter_map(|rival| Some((rival.name.to_owned(), rival.version(&bench.nsinit)?))).collect()
 }
 
 #[cfg(test)]

@@ -43,7 +43,10 @@ fn tables(report: &Report) -> String {
         machine.cgroups,
         time(report.bare.median),
     );
-    let versions = report.versions.iter().map(|(name, version)| format!("{name}: {version}"));
+    let rivals = report.workloads.iter().flat_map(|outcome| &outcome.rivals);
+    let shown: BTreeSet<&str> = rivals.map(|rival| &*rival.rival).chain(["nsinit"]).collect();
+    let versions = report.versions.iter().filter(|(name, _)| shown.contains(name.as_str()));
+    let versions = versions.map(|(name, version)| format!("{name}: {version}"));
     let _ = writeln!(text, "{}.", versions.collect::<Vec<_>>().join("; "));
     for outcome in &report.workloads {
         let _ =

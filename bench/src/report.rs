@@ -232,3 +232,46 @@ pub(crate) fn today() -> String {
         |said| String::from_utf8_lossy(&said.stdout).trim().to_owned(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(ratio: f64) -> Outcome {
+        let spread = Spread { median: 2.0, p10: 1.0, p90: 3.0 };
+        let times = Times { wall: spread, cpu: spread };
+        let rival = Comparison {
+            rival: "crun".to_owned(),
+            note: String::new(),
+            pairs: 100,
+            nsinit: times,
+            theirs: times,
+            ratio: Ratio { median: ratio, low: ratio, high: ratio },
+            cost: Cost::default(),
+        };
+        Outcome {
+            letter: 'a',
+            words: String::new(),
+            date: String::new(),
+            nsinit: times,
+            cost: Cost { peak_private_kib: Some(2048), system_calls: None },
+            rivals: vec![rival],
+            missing: Vec::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_mark_is_met_or_missed_or_was_not_measured() {
+        let met = |ratio: f64, mark: Mark| outcome(ratio).verdict(mark).met;
+        assert_eq!(met(0.5, Mark::Time("crun", 0.5)), Some(true));
+        assert_eq!(met(0.51, Mark::Time("crun", 0.5)), Some(false));
+        assert_eq!(met(0.4, Mark::Throughput("crun", 2.5)), Some(true));
+        assert_eq!(met(0.41, Mark::Throughput("crun", 2.5)), Some(false));
+        assert_eq!(met(0.96, Mark::Same("crun", 0.05)), Some(true));
+        assert_eq!(met(1.06, Mark::Same("crun", 0.05)), Some(false));
+        assert_eq!(met(1.0, Mark::Memory(2048)), Some(true));
+        assert_eq!(met(1.0, Mark::Memory(2047)), Some(false));
+        assert_eq!(met(0.1, Mark::Time("runc", 0.5)), None);
+    }
+}

@@ -1,7 +1,7 @@
 //! One run of one contender: time, memory, system calls.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -24,14 +24,15 @@ impl Errors {
     }
 
     fn file(&self) -> Result<File> {
-        let options = OpenOptions::new().create(true).append(true).clone();
-        options.open(&self.0).map_err(|error| format!("{}: {error}", self.0.display()))
+        let file = File::options().create(true).append(true).open(&self.0);
+        file.map_err(|error| format!("{}: {error}", self.0.display()))
     }
 
     /// The last line, which is forgotten then.
     pub(crate) fn take(&self) -> String {
         let text = fs::read_to_string(&self.0).unwrap_or_default();
-        drop(fs::remove_file(&self.0));
+        // The runners keep it open.
+        drop(fs::write(&self.0, ""));
         text.trim().lines().next_back().unwrap_or("without a word").to_owned()
     }
 }
@@ -145,9 +146,7 @@ pub(crate) fn system_calls(strace: &Path, command: &Command, errors: &Errors) ->
     if !status.success() {
         return Err(format!("under strace: {status}: {}", errors.take()));
     }
-    let mut text = String::new();
-    let read = File::open(&file).and_then(|mut file| file.read_to_string(&mut text));
-    read.map_err(|error| format!("{}: {error}", file.display()))?;
+    let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     total(&text).ok_or_else(|| "strace: no line with the total".to_owned())
 }
 
