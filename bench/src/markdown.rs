@@ -49,8 +49,7 @@ fn tables(report: &Report) -> String {
     let versions = versions.map(|(name, version)| format!("{name}: {version}"));
     let _ = writeln!(text, "{}.", versions.collect::<Vec<_>>().join("; "));
     for outcome in &report.workloads {
-        let _ =
-            writeln!(text, "\n### ({}) {}\n\n{}", outcome.letter, outcome.words, table(outcome));
+        let _ = write!(text, "\n### ({}) {}\n\n{}", outcome.letter, outcome.words, table(outcome));
     }
     text
 }
@@ -85,7 +84,8 @@ fn table(outcome: &Outcome) -> String {
     let noted = outcome.rivals.iter().filter(|rival| !rival.note.is_empty());
     let notes = noted.map(|rival| format!("{}: {}", rival.rival, rival.note));
     let notes = notes.chain(outcome.missing.iter().map(|why| format!("not measured: {why}")));
-    format!("{}\n\n{}\n", lines.join("\n"), notes.collect::<Vec<_>>().join("; "))
+    let notes: Vec<String> = notes.collect();
+    format!("{}\n\n{}.\n", lines.join("\n"), notes.join("; "))
 }
 
 fn costs(name: &str, times: &Times, cost: &Cost) -> [String; 6] {

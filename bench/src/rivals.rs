@@ -233,7 +233,7 @@ pub(crate) const RIVALS: [Rival; 11] = [
     },
     Rival {
         name: "100,000 files",
-        note: "nsinit",
+        note: "nsinit, too",
         version: &[],
         ways: &[Way { letters: "h", program: "{nsinit}", arguments: OF_NSINIT }],
     },

@@ -21,14 +21,15 @@ const BAR: f64 = 12.0;
 
 /// Readable on its own ground, whatever is around it.
 const STYLE: &str = "\
-  .ground { fill: #ffffff } text { fill: #1f2328; font: 12px system-ui, sans-serif }
-  .title { font-weight: 600 } .value { text-anchor: start } .name { text-anchor: end }
-  .scale { fill: #656d76; text-anchor: middle } .grid { stroke: #d0d7de } .one { stroke: #656d76 }
-  .other { fill: #9aa4af } .floor { fill: #c4ccd4 } .nsinit { fill: #1f6feb } .range { stroke: #1f2328 }
-  @media (prefers-color-scheme: dark) {
-    .ground { fill: #0d1117 } text { fill: #e6edf3 } .scale { fill: #8d96a0 } .grid { stroke: #30363d }
-    .one { stroke: #8d96a0 } .other { fill: #6e7681 } .floor { fill: #484f58 } .range { stroke: #e6edf3 }
-  }
+.ground { fill: #ffffff } text { fill: #1f2328; font: 12px system-ui, sans-serif }
+.title { font-weight: 600 } .name { text-anchor: end } .range { stroke: #1f2328 }
+.scale { fill: #656d76; text-anchor: middle } .grid { stroke: #d0d7de } .one { stroke: #656d76 }
+.other { fill: #9aa4af } .floor { fill: #c4ccd4 } .nsinit { fill: #1f6feb }
+@media (prefers-color-scheme: dark) {
+  .ground { fill: #0d1117 } text { fill: #e6edf3 } .range { stroke: #e6edf3 }
+  .scale { fill: #8d96a0 } .grid { stroke: #30363d } .one { stroke: #8d96a0 }
+  .other { fill: #6e7681 } .floor { fill: #484f58 }
+}
 ";
 
 pub(crate) fn write(report: &Report, path: &Path) -> Result {
