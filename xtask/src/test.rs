@@ -5,10 +5,10 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::Result;
-use crate::cargo::{build, cargo, host_triple, static_rustflags};
+use crate::cargo::{build, cargo, host_triple, root, static_rustflags};
 
 mod programs;
 mod report;
@@ -31,7 +31,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<Report> {
 /// `cargo test`, its output shown as it comes, without what tests that passed said.
 fn test_programs(arguments: &[String], staged: &Staged) -> Result<Report> {
     let (cargo_arguments, test_arguments) = split(arguments);
-    let mut command = cargo(["test", "--no-fail-fast"]);
+    // The tests are told apart from their caller, who may ignore signals (nohup).
+    let cargo = cargo(["test", "--no-fail-fast"]);
+    let mut command = Command::new(&staged.probe);
+    command.args(["with", "signals=default", "--"]).arg(cargo.get_program()).args(cargo.get_args());
+    command.current_dir(root()).stdin(Stdio::null());
     command.args(cargo_arguments).arg("--").arg("--show-output").args(test_arguments);
     command.env("NSINIT_TEST_BIN", &staged.nsinit).env("NSINIT_TEST_PROBE", &staged.probe);
     command.env("NSINIT_TEST_FLOOR", &staged.floor);
