@@ -66,7 +66,7 @@ impl Sandbox {
             .expect("own directory");
         fs::set_permissions(sandbox.base.join("root/tmp"), fs::Permissions::from_mode(0o1777))
             .expect("own directory");
-        fs::copy(programs::probe(), sandbox.root().join("bin/probe")).expect("the probe is built");
+        programs::put_probe(&sandbox.root().join("bin/probe"));
         sandbox
             .file("etc/os-release", "ID=test\n")
             .file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nwww:x:33:34:www:/srv/www:/bin/sh\n")
@@ -134,6 +134,13 @@ impl Sandbox {
         self
     }
 
+    /// The same, for what the caller does as the user that he is.
+    #[must_use]
+    pub fn with_own(mut self, setting: &str) -> Sandbox {
+        self.settings.push(setting.to_owned());
+        self
+    }
+
     /// Sets a variable in the environment of nsinit.
     #[must_use]
     pub fn env(mut self, key: &str, value: impl Into<OsString>) -> Sandbox {
@@ -192,8 +199,12 @@ impl Sandbox {
     /// Changes a mode in the root filesystem.
     #[must_use]
     pub fn mode(self, path: &str, mode: u32) -> Sandbox {
-        fs::set_permissions(self.root().join(path), fs::Permissions::from_mode(mode))
-            .expect("the file is there");
+        let path = self.root().join(path);
+        if is_linked(&path) {
+            let bytes = fs::read(&path).expect("the probe");
+            fs::remove_file(&path).and_then(|()| fs::write(&path, bytes)).expect("own directory");
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the file is there");
         self
     }
 
@@ -280,8 +291,14 @@ impl Sandbox {
     /// `nsinit WORDS`, to its end.
     #[track_caller]
     pub fn nsinit<const N: usize>(&self, words: [&str; N]) -> Outcome {
-        let command = self.command(&words.map(|word| self.fill(word)));
-        Running::new(command, self.root().join("pid")).finish()
+        self.command_line(&words)
+    }
+
+    /// The same for any number of words.
+    #[track_caller]
+    pub fn command_line(&self, words: &[&str]) -> Outcome {
+        let words: Vec<String> = words.iter().map(|word| self.fill(word)).collect();
+        Running::new(self.command(&words), self.root().join("pid")).finish()
     }
 
     /// `nsinit exec --quiet WORDS` at a terminal.
@@ -300,10 +317,11 @@ impl Sandbox {
     ///
     /// When it does not succeed.
     #[track_caller]
-    pub fn on_host<const N: usize>(&self, words: [&str; N]) -> String {
+    pub fn on_host<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
+        let words: Vec<String> = words.into_iter().map(|word| self.fill(word)).collect();
         let network = self.settings.iter().find(|setting| setting.starts_with("netns="));
         let mut command = Command::new(programs::probe());
-        command.arg("with").args(network).arg("--").args(words.map(|word| self.fill(word)));
+        command.arg("with").args(network).arg("--").args(&words);
         let output = command.output().expect("the probe starts");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
@@ -395,8 +413,12 @@ fn make(directory: &Path) {
         .unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
 }
 
-/// Changes the owner of a tree, without following links.
+/// Changes the owner of a tree, without following links, and not of the
+/// probe that other sandboxes have too.
 fn give(path: &Path, uid: u32) {
+    if is_linked(path) {
+        return;
+    }
     lchown(path, Some(uid), Some(uid))
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     if fs::symlink_metadata(path).is_ok_and(|facts| facts.is_dir()) {
@@ -404,4 +426,8 @@ fn give(path: &Path, uid: u32) {
             give(&entry.path(), uid);
         }
     }
+}
+
+fn is_linked(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|facts| facts.is_file() && facts.nlink() > 1)
 }

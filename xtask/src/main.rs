@@ -12,7 +12,6 @@ mod ci;
 mod dist;
 mod docs;
 mod source;
-mod stats;
 mod test;
 mod tidy;
 mod vm_test;
@@ -30,8 +29,9 @@ cargo xtask COMMAND
   ci                                    everything the gate asks for: format, clippy, tidy, test, docs, package
   tidy [--budget]                       the rules that a compiler does not check; --budget measures the first build
   docs                                  the documentation without warnings, and links that lead somewhere
-  bench [--rounds N] [--json FILE]      our start-up time beside other runtimes', in alternating pairs
-  dist                                  the static release binary, into target/dist
+  bench [OPTION]…                       our times beside other runtimes' and the floor's, in alternating pairs;
+                                        --help tells the options
+  dist                                  the release binaries, into target/dist
 ";
 
 fn main() -> ExitCode {
@@ -57,7 +57,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "tidy" => tidy::run(rest).map(|()| ExitCode::SUCCESS),
         "docs" => none(rest).and_then(|()| docs::run()).map(|()| ExitCode::SUCCESS),
         "bench" => bench::run(rest).map(|()| ExitCode::SUCCESS),
-        "dist" => none(rest).and_then(|()| dist::run()).map(|_| ExitCode::SUCCESS),
+        "dist" => none(rest).and_then(|()| dist::run()).map(|()| ExitCode::SUCCESS),
         "help" | "-h" | "--help" => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)

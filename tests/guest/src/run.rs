@@ -61,8 +61,12 @@ fn command(cell: &Cell, program: &Program) -> Command {
     command.args(&program.arguments).stdin(Stdio::null());
     command.env_clear().envs(cell.environment.iter().map(|(key, value)| (key, value)));
     match program.who {
-        As::Root => command.env("HOME", "/root").current_dir("/root"),
+        As::Root => command
+            .env("HOME", "/root")
+            .env("NSINIT_TEST_PROBE", users::ROOTS_PROBE)
+            .current_dir("/root"),
         As::User => command
+            .env("NSINIT_TEST_PROBE", users::PROBE)
             .env("HOME", users::HOME)
             .env("XDG_RUNTIME_DIR", users::RUN)
             .current_dir(users::HOME),

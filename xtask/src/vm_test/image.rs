@@ -87,8 +87,8 @@ fn description(cell: &Cell, orders: &str) -> String {
     for (key, value) in [
         ("PATH", PATH),
         ("NSINIT_TEST_BIN", NSINIT),
-        ("NSINIT_TEST_PROBE", PROBE),
         ("NSINIT_TEST_CALLERS", "own"),
+        ("NSINIT_TEST_LINK", "1"),
         ("RUST_BACKTRACE", "0"),
     ] {
         text.push_str(&format!("environment {key}={value}\n"));
