@@ -18,7 +18,10 @@ use rustix::mount::OpenTreeFlags;
 use crate::error::{Error, Result};
 use crate::sys::{self, CArray};
 
-const SEALS: SealFlags = SealFlags::WRITE.union(SealFlags::GROW).union(SealFlags::SHRINK);
+/// `FUTURE_WRITE` is `WRITE` for a file that nobody has mapped, and asks no more: for
+/// `WRITE` the kernel waits until nobody else, reclaim included, holds a page of the file,
+/// and gives up after a while (`EBUSY`).
+const SEALS: SealFlags = SealFlags::FUTURE_WRITE.union(SealFlags::GROW).union(SealFlags::SHRINK);
 
 /// The variables that this command reads. Nothing else of the caller's environment goes
 /// into a process that others may come to see: there are secrets in it.
@@ -83,16 +86,65 @@ fn read_only_bind() -> std::result::Result<OwnedFd, Errno> {
 }
 
 fn sealed_copy(executable: OwnedFd) -> io::Result<OwnedFd> {
+    let mut copy = memory_file()?;
+    io::copy(&mut File::from(executable), &mut copy)?;
+    sealed(copy)
+}
+
+fn memory_file() -> io::Result<File> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // Kernels from 6.3 on can be told to refuse executable memory files unless asked.
-    let copy = match rustix::fs::memfd_create(c"nsinit", flags | MemfdFlags::EXEC) {
+    let file = match rustix::fs::memfd_create(c"nsinit", flags | MemfdFlags::EXEC) {
         Err(Errno::INVAL) => rustix::fs::memfd_create(c"nsinit", flags)?,
         other => other?,
     };
-    let mut copy = File::from(copy);
-    io::copy(&mut File::from(executable), &mut copy)?;
-    rustix::fs::fcntl_add_seals(&copy, SEALS | SealFlags::SEAL)?;
-    // Executing through a descriptor that is open for writing is refused (ETXTBSY).
-    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&copy));
+    Ok(File::from(file))
+}
+
+/// The file, sealed, and open for reading only: executing through a descriptor that is open
+/// for writing is refused (`ETXTBSY`).
+fn sealed(file: File) -> io::Result<OwnedFd> {
+    rustix::fs::fcntl_add_seals(&file, SEALS | SealFlags::SEAL)?;
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
     Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    use rustix::fs::FallocateFlags;
+    use rustix::pipe::SpliceFlags;
+
+    use super::*;
+
+    #[test]
+    fn nobody_can_write_a_sealed_file() {
+        let mut file = memory_file().expect("memory file");
+        file.write_all(b"executable").expect("write");
+        let sealed = sealed(file).expect("sealed");
+        assert!(is_sealed(&sealed).expect("seals"));
+        let path = format!("/proc/self/fd/{}", sealed.as_raw_fd());
+        let mut again = File::options().write(true).open(path).expect("open");
+        let refused = Some(Errno::PERM.raw_os_error());
+        assert_eq!(again.write(b"other").unwrap_err().raw_os_error(), refused);
+        assert_eq!(again.set_len(0).unwrap_err().raw_os_error(), refused);
+        assert_eq!(again.set_len(20).unwrap_err().raw_os_error(), refused);
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        assert_eq!(rustix::fs::fallocate(&again, hole, 0, 10), Err(Errno::PERM));
+        let seal = rustix::fs::fcntl_add_seals(&again, SealFlags::WRITE);
+        assert_eq!(seal, Err(Errno::PERM), "a set of seals that can grow");
+    }
+
+    #[test]
+    fn a_page_that_the_kernel_holds_is_no_obstacle() {
+        let mut file = memory_file().expect("memory file");
+        file.write_all(b"executable").expect("write");
+        // What is in a pipe by splice(2) is the page itself.
+        let (_holder, pipe) = rustix::pipe::pipe().expect("pipe");
+        let held = rustix::pipe::splice(&file, Some(&mut 0), &pipe, None, 10, SpliceFlags::empty());
+        assert_eq!(held, Ok(10));
+        sealed(file).expect("sealed");
+    }
 }
