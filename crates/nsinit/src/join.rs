@@ -23,10 +23,10 @@ use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::host::Host;
 use crate::init::{self, Inherited};
-use crate::launch::Running;
 use crate::lower::process::{self as lower, Identity};
 use crate::plan::Plan;
 use crate::process;
+use crate::running::Running;
 use crate::state::State;
 use crate::step::Step;
 

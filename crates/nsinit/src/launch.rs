@@ -1,9 +1,7 @@
 //! Parent: from a plan to a running container.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{ExitStatus, Output};
+use std::os::fd::OwnedFd;
 
 use nsinit_cgroups::Cgroup;
 use nsinit_namespaces::{CloneRequest, NamespaceFile, Process};
@@ -14,40 +12,13 @@ use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::init::{self, Inherited};
-use crate::plan::{CgroupPlan, Plan};
+use crate::outside::{Outside, Remnant, create_cgroup};
+use crate::plan::Plan;
 use crate::process;
-use crate::stdio::{Pipes, Stdio, read_both};
+use crate::running::Running;
+use crate::stdio::{Pipes, Stdio};
 use crate::systemd;
 use crate::trace::Ring;
-
-/// What exists outside of the container because of it. Removed with it.
-#[derive(Debug, Default)]
-struct Outside {
-    cgroup: Option<Cgroup>,
-    links: Option<Links>,
-}
-
-impl Outside {
-    /// Removes everything; goes on after a failure and returns the first.
-    fn remove(&mut self) -> Result<()> {
-        // The kernel removes the host ends with the namespace, but not at once.
-        drop(self.links.take());
-        let Some(cgroup) = self.cgroup.take() else { return Ok(()) };
-        // As a rule: nothing outlives the PID namespace.
-        if cgroup.remove_empty().map_err(Error::Cgroup)? {
-            return Ok(());
-        }
-        cgroup.kill().map_err(Error::Cgroup)?;
-        cgroup.remove().map_err(Error::Cgroup)
-    }
-}
-
-impl Drop for Outside {
-    fn drop(&mut self) {
-        // Only reached with something left when another failure is being told already.
-        let _ = self.remove();
-    }
-}
 
 /// Init, which dies with this value unless it is taken out.
 #[derive(Debug)]
@@ -71,33 +42,6 @@ impl Drop for KillOnDrop {
             let _ = process.wait();
         }
     }
-}
-
-/// Whether an empty cgroup of the plan's path is known to be a remnant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Remnant {
-    Unknown,
-    /// A launcher that was killed before it could record what it made has left it.
-    Known,
-}
-
-fn create_cgroup(
-    plan: &CgroupPlan,
-    remnant: Remnant,
-) -> std::result::Result<Cgroup, nsinit_cgroups::Error> {
-    /// One directory may be left in each hierarchy.
-    const LEFT: usize = 16;
-    for _ in 0..LEFT {
-        match Cgroup::create(&plan.path, &plan.limits) {
-            Err(nsinit_cgroups::Error::Exists { path, processes: 0 })
-                if remnant == Remnant::Known =>
-            {
-                Cgroup::open(&[path])?.remove()?;
-            }
-            answer => return answer,
-        }
-    }
-    Cgroup::create(&plan.path, &plan.limits)
 }
 
 impl Plan {
@@ -379,122 +323,5 @@ impl Created<'_> {
         let killed = stats.filter(|stats| stats.memory.oom_kills > 0);
         let out_of_memory = killed.and_then(|stats| stats.memory.limit);
         Error::Init { status, out_of_memory }
-    }
-}
-
-/// A container whose program runs.
-///
-/// Dropping it kills the container and removes everything that it had outside.
-#[derive(Debug)]
-pub struct Running {
-    init: Process,
-    program: Option<Pid>,
-    outside: Outside,
-    ended: Option<ExitStatus>,
-    ring: Option<Ring>,
-    /// The writing end of standard input, with [`Stdio::piped`].
-    pub stdin: Option<File>,
-    /// The reading end of standard output, with [`Stdio::piped`].
-    pub stdout: Option<File>,
-    /// The reading end of standard error, with [`Stdio::piped`].
-    pub stderr: Option<File>,
-    /// The pty's master, if the container has a terminal.
-    pub terminal: Option<OwnedFd>,
-}
-
-impl Running {
-    pub(crate) fn joined(init: Process, terminal: Option<OwnedFd>) -> Running {
-        Running {
-            init,
-            program: None,
-            outside: Outside::default(),
-            ended: None,
-            ring: None,
-            stdin: None,
-            stdout: None,
-            stderr: None,
-            terminal,
-        }
-    }
-
-    /// Init's process id, as the caller sees it.
-    #[must_use]
-    pub fn pid(&self) -> Pid {
-        self.init.pid()
-    }
-
-    /// The program's process id, as the caller sees it, if it is not init's.
-    #[must_use]
-    pub fn program(&self) -> Option<Pid> {
-        self.program
-    }
-
-    /// When each step was done, if that was asked for.
-    #[must_use]
-    pub fn trace(&self) -> Option<&Ring> {
-        self.ring.as_ref()
-    }
-
-    /// Leaves what the container had outside to somebody else, who removes it.
-    pub(crate) fn disown(&mut self) {
-        self.outside.cgroup = None;
-    }
-
-    /// Sends a signal to the program, or to init if it stays as PID 1.
-    ///
-    /// # Errors
-    ///
-    /// `ESRCH` when it has ended.
-    pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        Ok(self.init.kill(signal)?)
-    }
-
-    /// Waits for the program's end, then removes what the container had outside.
-    ///
-    /// Closes standard input first, so that a program that reads it can end.
-    ///
-    /// # Errors
-    ///
-    /// When the cgroup cannot be removed.
-    pub fn wait(&mut self) -> Result<ExitStatus> {
-        drop(self.stdin.take());
-        if let Some(status) = self.ended {
-            return Ok(status);
-        }
-        let status = self.init.wait().map_err(Error::io("wait for the program"))?;
-        self.ended = Some(status);
-        self.outside.remove()?;
-        Ok(status)
-    }
-
-    /// Collects standard output and error until the program ends.
-    ///
-    /// # Errors
-    ///
-    /// As [`Running::wait`], and when a pipe cannot be read.
-    pub fn wait_with_output(mut self) -> Result<Output> {
-        drop(self.stdin.take());
-        let mut output = Output { status: ExitStatus::default(), stdout: vec![], stderr: vec![] };
-        let pipes = (self.stdout.take(), self.stderr.take());
-        read_both(pipes, &mut output).map_err(Error::io("read the program's output"))?;
-        output.status = self.wait()?;
-        Ok(output)
-    }
-}
-
-impl AsFd for Running {
-    /// A pidfd: readable when init has ended.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.init.pidfd()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if self.ended.is_none() {
-            // Both fail only when init is gone already.
-            let _ = self.init.kill(Signal::KILL);
-            let _ = self.init.wait();
-        }
     }
 }
