@@ -12,8 +12,9 @@ use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::init::{self, Inherited};
+use crate::journal::Journal;
 use crate::outside::{Outside, Remnant, create_cgroup};
-use crate::plan::Plan;
+use crate::plan::{Plan, connect_lines, map_lines};
 use crate::process;
 use crate::running::Running;
 use crate::stdio::{Pipes, Stdio};
@@ -55,7 +56,7 @@ impl Plan {
     /// [`Error::Step`] and [`Error::Program`] tell what failed inside; nothing is left
     /// behind.
     pub fn launch(&self, stdio: Stdio) -> Result<Running> {
-        self.begin(&stdio, Remnant::Unknown, |_| Ok(()))?.0.run()
+        self.begin(&stdio, Remnant::Unknown, &Journal::SILENT, |_| Ok(()))?.0.run()
     }
 
     /// Creates the container; the program waits for [`Created::start`].
@@ -64,7 +65,7 @@ impl Plan {
     ///
     /// As [`Plan::launch`].
     pub fn create(&self, stdio: &Stdio) -> Result<Created<'_>> {
-        self.begin(stdio, Remnant::Unknown, |_| Ok(()))?.0.ready()
+        self.begin(stdio, Remnant::Unknown, &Journal::SILENT, |_| Ok(()))?.0.ready()
     }
 
     /// Makes init and what the container has outside. `record` keeps what it has to know
@@ -73,16 +74,17 @@ impl Plan {
         &self,
         stdio: &Stdio,
         remnant: Remnant,
+        journal: &Journal,
         record: impl FnOnce(&Created<'_>) -> Result<R>,
     ) -> Result<(Begun<'_>, R)> {
         let mut outside = Outside::default();
         if let Some(cgroup) = self.cgroup.as_ref().filter(|cgroup| cgroup.scope.is_none()) {
             outside.cgroup = Some(create_cgroup(cgroup, remnant).map_err(Error::Cgroup)?);
+            journal.done(|| cgroup.to_string());
         }
         let (pipes, child_stdio) = stdio.open().map_err(Error::io("make pipes"))?;
         let inherited = self.inherit(&outside, child_stdio)?;
-        let ring = stdio.trace.then(|| Ring::new(self.step_count() as usize)).transpose();
-        let ring = ring.map_err(|errno| Error::io("map the trace ring")(errno.into()))?;
+        let ring = self.ring(stdio.trace || journal.is_traced())?;
         let (channel, child_end) = handshake::pair().map_err(Error::io("make a socket pair"))?;
 
         let request = CloneRequest {
@@ -92,18 +94,26 @@ impl Plan {
         };
         let keep = inherited.keep(&child_end);
         let child = || init::run(self, &child_end, &inherited, &keep, ring.as_ref());
+        journal.done(|| "prepare the clone".into());
         #[expect(unsafe_code, reason = "the one clone of a launch")]
         // SAFETY: `init::run` only makes system calls on prepared data and never returns.
         let init = unsafe { nsinit_namespaces::clone(&request, child) };
         let init = KillOnDrop(Some(init.map_err(Error::Namespaces)?));
         drop((child_end, inherited));
+        journal.done(|| format!("clone into new {}", self.namespaces));
+        journal.follow(self, ring.as_ref(), init.process().pid());
 
         let (plan, terminal, ready) = (self, None, false);
         let mut created = Created { plan, channel, init, outside, pipes, ring, terminal, ready };
-        match created.connect_outside(record) {
+        match created.connect_outside(journal, record) {
             Ok(recorded) => Ok((Begun(created), recorded)),
             Err(error) => Err(created.explain(error)),
         }
+    }
+
+    pub(crate) fn ring(&self, traced: bool) -> Result<Option<Ring>> {
+        let ring = traced.then(|| Ring::new(self.step_count())).transpose();
+        ring.map_err(|errno| Error::io("map memory for a trace")(errno.into()))
     }
 
     fn inherit(&self, outside: &Outside, stdio: [Option<OwnedFd>; 3]) -> Result<Inherited> {
@@ -196,26 +206,37 @@ impl Created<'_> {
     }
 
     /// The launcher's part, while init is at work on its own.
-    fn connect_outside<R>(&mut self, record: impl FnOnce(&Created<'_>) -> Result<R>) -> Result<R> {
+    fn connect_outside<R>(
+        &mut self,
+        journal: &Journal,
+        record: impl FnOnce(&Created<'_>) -> Result<R>,
+    ) -> Result<R> {
         let plan = self.plan;
         let scope = plan.cgroup.as_ref().and_then(|cgroup| Some((cgroup, cgroup.scope.as_ref()?)));
         if let Some((cgroup, scope)) = scope {
             self.outside.cgroup = Some(systemd::create(scope, &cgroup.limits, self.pid())?);
+            journal.done(|| cgroup.to_string());
         }
         if let Some(maps) = &plan.id_maps {
             maps.write(self.pid()).map_err(Error::Namespaces)?;
+            journal.done(|| map_lines(maps).join(", "));
         }
         if plan.id_maps.is_some() || scope.is_some() {
             self.send(Tag::Mapped)?;
         }
         if !plan.interfaces.is_empty() {
             match self.receive()? {
-                (Tag::Netlink, Some(socket)) => self.connect(socket)?,
+                (Tag::Netlink, Some(socket)) => {
+                    journal.done(|| "wait for a netlink socket".into());
+                    self.connect(socket)?;
+                }
                 _ => return Err(Error::protocol()),
             }
+            journal.done(|| connect_lines(&plan.interfaces).join(", "));
         }
         let recorded = record(self)?;
         self.send(Tag::Proceed)?;
+        journal.done(|| "record the container".into());
         Ok(recorded)
     }
 

@@ -31,6 +31,7 @@ mod handshake;
 mod host;
 mod init;
 mod join;
+mod journal;
 mod keys;
 mod launch;
 mod log;
