@@ -11,7 +11,7 @@ const SCREEN: (usize, usize) = (24, 80);
 
 /// Phases of the launcher, and the longest steps of init.
 pub(super) fn text(trace: &Trace, file: &Path) -> String {
-    let mut lines = vec![head(trace, file), "     ms  launcher".to_owned()];
+    let mut lines = vec!["     ms  launcher".to_owned()];
     let mut start = trace.start;
     for (name, end) in trace.launcher.borrow().iter() {
         lines.push(line(end.saturating_sub(start), name));
@@ -23,7 +23,8 @@ pub(super) fn text(trace: &Trace, file: &Path) -> String {
     if let Some(init) = &*trace.init.borrow() {
         of_init(init, &mut lines);
     }
-    lines.iter().map(|line| clipped(line) + "\n").collect()
+    let lines = lines.iter().map(|line| clipped(line));
+    std::iter::once(head(trace, file)).chain(lines).map(|line| line + "\n").collect()
 }
 
 fn head(trace: &Trace, file: &Path) -> String {
@@ -33,7 +34,7 @@ fn head(trace: &Trace, file: &Path) -> String {
         (None, Some((_, end))) => format!("failed after {} ms", until(*end)),
         (None, None) => "no program ran".to_owned(),
     };
-    format!("nsinit: {what}; every step is in {}", file.display())
+    printable(&format!("nsinit: {what}; every step is in {}", file.display()))
 }
 
 fn of_init(init: &Init, lines: &mut Vec<String>) {
@@ -49,7 +50,7 @@ fn of_init(init: &Init, lines: &mut Vec<String>) {
     };
     lines.push(line(total, &format!("init: {of}")));
     done.sort_by_key(|(spent, step)| (std::cmp::Reverse(*spent), step.number));
-    let room = SCREEN.0.saturating_sub(lines.len() + 1).clamp(3, 8);
+    let room = SCREEN.0.saturating_sub(lines.len() + 2).clamp(3, 8);
     for (spent, Done { number, name, .. }) in done.iter().take(room) {
         lines.push(line(*spent, &format!("{number:3}  {name}")));
     }
