@@ -70,6 +70,15 @@ fn clippy() -> Result {
 /// among the archives made by the same call.
 fn package() -> Result {
     let mut command = cargo(["package", "--workspace", "--allow-dirty", "--quiet"]);
-    command.args(["--exclude", "tests", "--exclude", "probe", "--exclude", "xtask"]);
+    command.args([
+        "--exclude",
+        "tests",
+        "--exclude",
+        "probe",
+        "--exclude",
+        "xtask",
+        "--exclude",
+        "pages",
+    ]);
     succeed(&mut command)
 }

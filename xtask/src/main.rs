@@ -28,7 +28,7 @@ cargo xtask COMMAND
   tidy [--budget]                       the rules that a compiler does not check; --budget measures the first build
   docs                                  the documentation without warnings, and links that lead somewhere
   bench [--rounds N] [--json FILE]      our start-up time beside other runtimes', in alternating pairs
-  dist                                  the release binaries, into target/dist
+  dist                                  the release binaries, man pages and completions, into target/dist
 ";
 
 fn main() -> ExitCode {

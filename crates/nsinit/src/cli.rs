@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use nsinit_config::{Container, Faults};
 
 use crate::directory::{self, Directory, Origin, Place};
@@ -34,21 +34,82 @@ const VERSION: &str = match (cfg!(feature = "selinux"), cfg!(feature = "systemd"
     }
 };
 
+const GLOBAL: &str = "Options of every command";
+
+const EXAMPLES: &str = "\
+Examples:
+  nsinit exec sh                 a shell in a container, as root or not
+  nsinit spec > container.json   the configuration of that container, to be changed
+  nsinit plan sh                 what exec would do, without doing it
+  nsinit doctor sh               whether it would run here, and if not, why";
+
+const EXEC_EXAMPLES: &str = "\
+Examples:
+  nsinit exec sh
+  nsinit exec --user www --env LANG=C id      as another user, with a variable
+  nsinit exec --bind .:/src --cwd /src make   with a directory of the host, read-only
+  nsinit --root /srv/koye exec                \"args\" of the container there
+  nsinit exec --trace /tmp/trace.json true    what takes how long
+
+Exit code: the program's; 128+n after signal n; 125 no container, 126 not executable,
+127 not found, 2 usage";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  nsinit plan sh
+  nsinit plan --format json sh | jq -r '.init[].step'
+
+With --format json standard output has an object, or an array of faults (file, line,
+column, path, message, suggestion) and the exit code of the error";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  nsinit doctor sh
+  nsinit doctor --format json
+  nsinit doctor --apparmor-profile > /etc/apparmor.d/nsinit
+
+Exit code: 0 nothing was found that stands in the way, or that was not asked for;
+1 something was; 2 usage";
+
+const SPEC_EXAMPLES: &str = "\
+Examples:
+  nsinit spec > container.json";
+
 /// Run programs in containers: a root filesystem and a container.json in a directory.
 #[derive(Debug, Parser)]
-#[command(name = "nsinit", version = VERSION, after_help = "Example:\n  nsinit exec sh")]
+#[command(name = "nsinit", version = VERSION, after_help = EXAMPLES)]
 pub struct CommandLine {
     /// The container's directory
-    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL,
+        value_name = "DIR",
+        default_value = ".",
+        value_hint = ValueHint::DirPath,
+    )]
     root: PathBuf,
     /// Log what nsinit does: none, stderr, or a file [default: none; with --debug stderr]
-    #[arg(long, global = true, value_name = "WHERE")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL,
+        value_name = "WHERE",
+        value_hint = ValueHint::FilePath,
+    )]
     log: Option<OsString>,
     /// One line an event: for people, or an object with time, level, pid and msg
-    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = GLOBAL,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "text",
+    )]
     log_format: LogFormat,
     /// Log every step of a launch, too
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     debug: bool,
     /// As they were given: for the re-execution.
     #[arg(skip)]
@@ -77,30 +138,25 @@ enum Command {
     /// Run a program: start the container of this directory, or join it if it lives
     Exec(Exec),
     /// Print what exec would do, step by step; changes nothing and needs no privileges
-    #[command(after_help = "With --format json standard output has an object, or an array of \
-                            faults (file, line, column, path, message, suggestion) and the exit \
-                            code of the error")]
+    #[command(after_help = PLAN_EXAMPLES)]
     Plan(Printed),
     /// Say whether this configuration would run here, as this user; or, while its container
     /// lives, whether that has what was asked for
     Doctor(Doctor),
     /// Print the configuration that a directory without container.json gets
+    #[command(after_help = SPEC_EXAMPLES)]
     Spec,
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit code: the program's; 128+n after signal n; 125 no container, 126 not \
-                        executable, 127 not found, 2 usage\n\nExamples:\n  nsinit exec sh\n  \
-                        nsinit exec --user www --env LANG=C id"
-)]
+#[command(after_help = EXEC_EXAMPLES)]
 struct Exec {
     /// Do not say which container is used when there is no container.json
     #[arg(long)]
     quiet: bool,
     /// Write what took how long to a file for chrome://tracing or ui.perfetto.dev, and a
     /// summary to standard error
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     trace: Option<PathBuf>,
     #[command(flatten)]
     shape: Shape,
@@ -116,11 +172,7 @@ struct Printed {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit code: 0 nothing was found that stands in the way, or that was not asked \
-                  for; 1 something was; 2 usage\n\nExamples:\n  nsinit doctor sh\n  \
-                  nsinit doctor --format json"
-)]
+#[command(after_help = DOCTOR_EXAMPLES)]
 struct Doctor {
     /// Print an AppArmor profile that lets this executable make user namespaces, and nothing else
     #[arg(long)]
@@ -323,5 +375,39 @@ fn print(text: &str) -> Result<u8> {
         // The reader has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(1),
         other => other.map(|()| 0).map_err(Error::io("write to standard output")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The words of the examples at the end of a help text.
+    fn examples(command: &clap::Command) -> Vec<Vec<String>> {
+        let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let lines = text.lines().filter_map(|line| line.strip_prefix("  nsinit "));
+        let words = |line: &str| {
+            let line = line.split("   ").next().unwrap_or(line);
+            let line = line.split(['|', '>']).next().unwrap_or(line);
+            std::iter::once("nsinit").chain(line.split_whitespace()).map(str::to_owned).collect()
+        };
+        lines.map(words).collect()
+    }
+
+    #[test]
+    fn every_help_has_examples_and_they_are_understood() {
+        let line = CommandLine::command();
+        for command in std::iter::once(&line).chain(line.get_subcommands()) {
+            let examples = examples(command);
+            assert!(!examples.is_empty(), "{}", command.get_name());
+            for words in examples {
+                let parsed = CommandLine::try_parse_from(&words);
+                assert!(parsed.is_ok(), "{words:?}: {}", parsed.unwrap_err());
+                let named = words.iter().any(|word| word == command.get_name());
+                assert!(named, "{words:?} is no example of {}", command.get_name());
+            }
+        }
     }
 }

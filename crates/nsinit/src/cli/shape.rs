@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use nsinit_config::{Container, Mount, NamespaceEntry};
 use nsinit_namespaces::Namespace;
 
@@ -31,7 +31,11 @@ pub(super) struct Shape {
     #[arg(long, value_parser = ["host", "none"])]
     pub(super) network: Option<String>,
     /// The program and its arguments; without them "args" of the configuration
-    #[arg(trailing_var_arg = true, value_name = "CMD")]
+    #[arg(
+        trailing_var_arg = true,
+        value_name = "CMD",
+        value_hint = ValueHint::CommandWithArguments
+    )]
     pub(super) command: Vec<OsString>,
 }
 
