@@ -291,6 +291,7 @@ impl Created<'_> {
             terminal: self.terminal,
             ring: self.ring,
             ended: None,
+            out_of_memory: None,
         })
     }
 
@@ -340,9 +341,6 @@ impl Created<'_> {
         let process = self.init.process();
         let _ = process.kill(Signal::KILL);
         let status = process.wait().ok();
-        let stats = self.outside.cgroup.as_ref().and_then(|cgroup| cgroup.stats().ok());
-        let killed = stats.filter(|stats| stats.memory.oom_kills > 0);
-        let out_of_memory = killed.and_then(|stats| stats.memory.limit);
-        Error::Init { status, out_of_memory }
+        Error::Init { status, out_of_memory: self.outside.out_of_memory() }
     }
 }

@@ -14,6 +14,12 @@ pub(crate) struct Outside {
 }
 
 impl Outside {
+    /// The memory limit in bytes, where somebody was killed for it.
+    pub(crate) fn out_of_memory(&self) -> Option<u64> {
+        let memory = self.cgroup.as_ref()?.stats().ok()?.memory;
+        memory.limit.filter(|_| memory.oom_kills > 0)
+    }
+
     /// Removes everything; goes on after a failure and returns the first.
     pub(crate) fn remove(&mut self) -> Result<()> {
         // The kernel removes the host ends with the namespace, but not at once.

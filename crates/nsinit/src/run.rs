@@ -131,6 +131,12 @@ impl Session {
             running.disown();
         }
         let status = running.wait()?;
+        if let Some(limit) = running.out_of_memory() {
+            journal.remark(&format!(
+                "the OOM killer of the container's cgroup has ended the program: cgroups.memory \
+                 is {limit} bytes"
+            ));
+        }
         drop(files);
         if let Some(entry) = entry {
             entry.clear()?;

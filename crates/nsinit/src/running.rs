@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Output};
 
 use nsinit_namespaces::Process;
@@ -22,6 +23,7 @@ pub struct Running {
     pub(crate) program: Option<Pid>,
     pub(crate) outside: Outside,
     pub(crate) ended: Option<ExitStatus>,
+    pub(crate) out_of_memory: Option<u64>,
     pub(crate) ring: Option<Ring>,
     /// The writing end of standard input, with [`Stdio::piped`].
     pub stdin: Option<File>,
@@ -40,6 +42,7 @@ impl Running {
             program: None,
             outside: Outside::default(),
             ended: None,
+            out_of_memory: None,
             ring: None,
             stdin: None,
             stdout: None,
@@ -64,6 +67,13 @@ impl Running {
     #[must_use]
     pub fn trace(&self) -> Option<&Ring> {
         self.ring.as_ref()
+    }
+
+    /// The limit of the cgroup in bytes, where its OOM killer has ended the program; known
+    /// once [`Running::wait`] has returned.
+    #[must_use]
+    pub fn out_of_memory(&self) -> Option<u64> {
+        self.out_of_memory
     }
 
     /// Leaves what the container had outside to somebody else, who removes it.
@@ -94,6 +104,10 @@ impl Running {
         }
         let status = self.init.wait().map_err(Error::io("wait for the program"))?;
         self.ended = Some(status);
+        // What a shell and our own init make of SIGKILL.
+        if status.signal() == Some(9) || status.code() == Some(137) {
+            self.out_of_memory = self.outside.out_of_memory();
+        }
         self.outside.remove()?;
         Ok(status)
     }

@@ -55,7 +55,9 @@ fn refuse_reshaping(shape: &Shape) -> Result<()> {
         return Ok(());
     }
     Err(Error::Usage(
-        "--bind and --network shape a container at its start: this one runs already".into(),
+        "--bind and --network shape a container at its start: this one runs already; end it first, \
+         or leave them out"
+            .into(),
     ))
 }
 
