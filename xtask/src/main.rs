@@ -11,6 +11,7 @@ mod cargo;
 mod ci;
 mod dist;
 mod docs;
+mod errors;
 mod source;
 mod stats;
 mod test;
