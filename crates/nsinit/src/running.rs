@@ -25,11 +25,11 @@ pub struct Running {
     pub(crate) ended: Option<ExitStatus>,
     pub(crate) out_of_memory: Option<u64>,
     pub(crate) ring: Option<Ring>,
-    /// The writing end of standard input, with [`Stdio::piped`].
+    /// The writing end of standard input, with [`Stdio::piped`](crate::Stdio::piped).
     pub stdin: Option<File>,
-    /// The reading end of standard output, with [`Stdio::piped`].
+    /// The reading end of standard output, with [`Stdio::piped`](crate::Stdio::piped).
     pub stdout: Option<File>,
-    /// The reading end of standard error, with [`Stdio::piped`].
+    /// The reading end of standard error, with [`Stdio::piped`](crate::Stdio::piped).
     pub stderr: Option<File>,
     /// The pty's master, if the container has a terminal.
     pub terminal: Option<OwnedFd>,
