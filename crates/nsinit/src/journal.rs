@@ -62,6 +62,7 @@ impl Journal {
     pub(crate) fn follow(&self, plan: &Plan, ring: Option<&Ring>, pid: Pid) {
         if let (Some(trace), Some(ring)) = (&self.trace, ring) {
             trace.follow(plan, ring.clone(), pid);
+            self.done(|| "find words for the steps".into());
         }
     }
 
@@ -82,10 +83,9 @@ impl Journal {
         let _ = trace.write();
     }
 
-    /// Why there is no program.
+    /// Why the command fails.
     pub(crate) fn failed(&self, error: &Error) {
-        if let Some(trace) = &self.trace {
-            trace.failed(error.to_string());
+        if self.trace.as_ref().is_some_and(|trace| trace.failed(error.to_string())) {
             self.publish();
         }
         self.log.failed(error);
@@ -114,4 +114,19 @@ impl Journal {
 fn say(text: &str) {
     // Nobody is left to be told when it is closed.
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::LogFormat;
+
+    #[test]
+    fn without_a_trace_nothing_is_put_into_words() {
+        Journal::SILENT.done(|| unreachable!());
+        let info = Log::open("stderr".as_ref(), LogFormat::Text, false).unwrap();
+        Journal::new(info, false).done(|| unreachable!());
+        assert!(!Journal::new(Log::NONE, false).is_traced());
+        assert!(Journal::new(Log::NONE, true).is_traced());
+    }
 }

@@ -93,8 +93,10 @@ impl Trace {
         }
     }
 
-    pub(crate) fn failed(&self, why: String) {
+    /// Why the command failed; whether that was before the program ran.
+    pub(crate) fn failed(&self, why: String) -> bool {
         let _ = self.failure.set((why, now()));
+        self.executed.get().is_none()
     }
 
     /// Which process has done what, how long ago.
@@ -131,7 +133,7 @@ impl Trace {
         self.file.get().map(|file| summary::text(self, file.path()))
     }
 
-    /// When a launch that did not fail came to an end, or one that did.
+    /// When the program ran, or the launch failed.
     fn end(&self) -> Option<Duration> {
         self.executed.get().or(self.failure.get().map(|(_, at)| *at))
     }
