@@ -16,6 +16,7 @@ mod terminal;
 
 pub use needs::{Need, skip};
 pub use outcome::Outcome;
+pub use programs::floor;
 pub use running::Running;
 pub use sandbox::Sandbox;
 pub use terminal::Terminal;

@@ -12,6 +12,24 @@ pub(crate) fn probe() -> PathBuf {
     named_by("NSINIT_TEST_PROBE")
 }
 
+/// What the benchmark compares nsinit with.
+#[must_use]
+pub fn floor() -> PathBuf {
+    named_by("NSINIT_TEST_FLOOR")
+}
+
+/// Puts the probe into a root filesystem: a copy, or with `NSINIT_TEST_LINK=1` the
+/// same file again. An emulated machine reads every new copy of a program at a tenth
+/// of a second.
+pub(crate) fn put_probe(path: &Path) {
+    let from = probe();
+    let put = match std::env::var("NSINIT_TEST_LINK").as_deref() {
+        Ok("1") => std::fs::hard_link(&from, path),
+        _ => std::fs::copy(&from, path).map(drop),
+    };
+    put.unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+}
+
 /// A static busybox of this machine.
 pub(crate) fn busybox() -> Option<PathBuf> {
     ["/bin/busybox", "/usr/bin/busybox"].into_iter().map(PathBuf::from).find(|path| path.exists())

@@ -66,7 +66,7 @@ impl Sandbox {
             .expect("own directory");
         fs::set_permissions(sandbox.base.join("root/tmp"), fs::Permissions::from_mode(0o1777))
             .expect("own directory");
-        fs::copy(programs::probe(), sandbox.root().join("bin/probe")).expect("the probe is built");
+        programs::put_probe(&sandbox.root().join("bin/probe"));
         sandbox
             .file("etc/os-release", "ID=test\n")
             .file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nwww:x:33:34:www:/srv/www:/bin/sh\n")
@@ -79,11 +79,13 @@ impl Sandbox {
     }
 
     /// [`Sandbox::new`] for every kind of caller that this machine lets the
-    /// tests be: root and an ordinary user.
+    /// tests be: root and an ordinary user. With `NSINIT_TEST_CALLERS=own` only
+    /// who runs the tests: for machines on which the other runs them, too.
     #[must_use]
     pub fn for_each_caller() -> Vec<Sandbox> {
+        let own = std::env::var("NSINIT_TEST_CALLERS").is_ok_and(|value| value == "own");
         let mut sandboxes = vec![Sandbox::new()];
-        if is_root() && Need::UserNamespaces.missing().is_none() {
+        if !own && is_root() && Need::UserNamespaces.missing().is_none() {
             sandboxes.push(Sandbox::new().as_user(ORDINARY));
         }
         sandboxes
@@ -197,8 +199,12 @@ impl Sandbox {
     /// Changes a mode in the root filesystem.
     #[must_use]
     pub fn mode(self, path: &str, mode: u32) -> Sandbox {
-        fs::set_permissions(self.root().join(path), fs::Permissions::from_mode(mode))
-            .expect("the file is there");
+        let path = self.root().join(path);
+        if is_linked(&path) {
+            let bytes = fs::read(&path).expect("the probe");
+            fs::remove_file(&path).and_then(|()| fs::write(&path, bytes)).expect("own directory");
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the file is there");
         self
     }
 
@@ -311,10 +317,11 @@ impl Sandbox {
     ///
     /// When it does not succeed.
     #[track_caller]
-    pub fn on_host<const N: usize>(&self, words: [&str; N]) -> String {
+    pub fn on_host<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> String {
+        let words: Vec<String> = words.into_iter().map(|word| self.fill(word)).collect();
         let network = self.settings.iter().find(|setting| setting.starts_with("netns="));
         let mut command = Command::new(programs::probe());
-        command.arg("with").args(network).arg("--").args(words.map(|word| self.fill(word)));
+        command.arg("with").args(network).arg("--").args(&words);
         let output = command.output().expect("the probe starts");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
@@ -406,8 +413,12 @@ fn make(directory: &Path) {
         .unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
 }
 
-/// Changes the owner of a tree, without following links.
+/// Changes the owner of a tree, without following links, and not of the
+/// probe that other sandboxes have too.
 fn give(path: &Path, uid: u32) {
+    if is_linked(path) {
+        return;
+    }
     lchown(path, Some(uid), Some(uid))
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     if fs::symlink_metadata(path).is_ok_and(|facts| facts.is_dir()) {
@@ -415,4 +426,8 @@ fn give(path: &Path, uid: u32) {
             give(&entry.path(), uid);
         }
     }
+}
+
+fn is_linked(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|facts| facts.is_file() && facts.nlink() > 1)
 }

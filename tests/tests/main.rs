@@ -2,11 +2,13 @@
 
 mod audit;
 mod bad_input;
+mod budgets;
 mod builtin;
 mod cli;
 mod doctor;
 mod errors;
 mod examples;
+mod floor;
 mod hints;
 mod hostile;
 mod joining;

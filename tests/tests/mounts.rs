@@ -95,7 +95,9 @@ fn what_tells_about_the_host_is_masked() {
 fn a_mask_cannot_be_written_to() {
     require!(Root);
     let sandbox = Sandbox::new();
-    sandbox.run(["probe", "write", "/proc/sysrq-trigger", "h"]).code(0).stdout_lacks("ok");
+    // The null device, which takes everything and passes on nothing; some kernels have no trigger.
+    let trigger = sandbox.run(["probe", "stat", "/proc/sysrq-trigger"]).code(0).out();
+    assert!(trigger.contains(" char 1:3 ") || trigger.contains("ENOENT"), "{trigger}");
     sandbox.run(["probe", "create", "/sys/firmware/x"]).code(0).stdout("EROFS\n");
 }
 

@@ -125,7 +125,8 @@ fn arranged(sandbox: Sandbox, fixture: &str) -> Sandbox {
             r#""name": "job", "parent": "demo""#,
             r#""name": "$NAME", "parent": "nsinit-test""#,
         )
-        .replace(r#""name": "d""#, r#""name": "$NAME""#);
+        .replace(r#""name": "d""#, r#""name": "$NAME""#)
+        .replace(r#""name": "alone""#, r#""name": "$NAME""#);
     sandbox.directory("proc").directory("sys").directory("dev").config(&config)
 }
 

@@ -70,15 +70,8 @@ fn clippy() -> Result {
 /// among the archives made by the same call.
 fn package() -> Result {
     let mut command = cargo(["package", "--workspace", "--allow-dirty", "--quiet"]);
-    command.args([
-        "--exclude",
-        "tests",
-        "--exclude",
-        "probe",
-        "--exclude",
-        "xtask",
-        "--exclude",
-        "pages",
-    ]);
+    for unpublished in ["tests", "guest", "probe", "bench", "floor", "xtask", "pages"] {
+        command.args(["--exclude", unpublished]);
+    }
     succeed(&mut command)
 }

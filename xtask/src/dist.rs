@@ -15,9 +15,9 @@ use crate::cargo::{build, cargo, host_triple, output, static_rustflags, succeed,
 /// statically.
 pub(crate) fn run() -> Result {
     lean()?;
-    static_binary("nsinit-systemd", &["--features", "systemd"])?;
+    static_binary("nsinit", "nsinit-systemd", &["--features", "systemd"])?;
     if Path::new("/usr/include/selinux/selinux.h").exists() {
-        let mut command = release();
+        let mut command = release("nsinit");
         command.args(["--features", "selinux"]);
         collect(&build(&mut command)?, "nsinit-selinux")?;
     }
@@ -33,10 +33,15 @@ fn pages() -> Result {
 
 /// The artefact that is measured: static, with the default features.
 pub(crate) fn lean() -> Result<PathBuf> {
-    static_binary("nsinit", &[])
+    static_binary("nsinit", "nsinit", &[])
 }
 
-fn static_binary(name: &str, features: &[&str]) -> Result<PathBuf> {
+/// What it is compared with, built in the same way.
+pub(crate) fn floor() -> Result<PathBuf> {
+    static_binary("floor", "floor", &[])
+}
+
+fn static_binary(package: &str, name: &str, features: &[&str]) -> Result<PathBuf> {
     let host = host_triple()?;
     let musl = host.replace("-gnu", "-musl");
     let triple = if is_installed(&musl) { musl } else { host };
@@ -45,13 +50,14 @@ fn static_binary(name: &str, features: &[&str]) -> Result<PathBuf> {
         // A start reads them all, and unpacked they are thirty pages.
         flags.push_str(" -C link-arg=-Wl,-z,pack-relative-relocs");
     }
-    let mut command = release();
+    let mut command = release(package);
     command.args(features).args(["--target", &triple]).env("RUSTFLAGS", flags);
     collect(&build(&mut command)?, name)
 }
 
-fn release() -> Command {
-    cargo(["build", "--release", "--package", "nsinit", "--bin", "nsinit"])
+/// The package's binary has its name.
+fn release(package: &str) -> Command {
+    cargo(["build", "--release", "--package", package, "--bin", package])
 }
 
 /// Whether the standard library for `triple` is here.

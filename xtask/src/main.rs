@@ -13,9 +13,9 @@ mod dist;
 mod docs;
 mod errors;
 mod source;
-mod stats;
 mod test;
 mod tidy;
+mod vm_test;
 
 /// What every command returns: a sentence on failure.
 type Result<T = ()> = std::result::Result<T, String>;
@@ -25,10 +25,13 @@ cargo xtask COMMAND
 
   test [-p PACKAGE] [FILTER] [-- ARGS]  build nsinit and the probe, run every test, say what did not run;
                                         without arguments the examples and the consumers too
+  vm-test [OPTIONS] [-- FILTER]         the tests in virtual machines of other kernels, cgroups and label systems;
+                                        docs/testing.md has the options and the cells
   ci                                    everything the gate asks for: format, clippy, tidy, test, docs, package
   tidy [--budget]                       the rules that a compiler does not check; --budget measures the first build
   docs                                  the documentation without warnings, and links that lead somewhere
-  bench [--rounds N] [--json FILE]      our start-up time beside other runtimes', in alternating pairs
+  bench [OPTION]…                       our times beside other runtimes' and the floor's, in alternating pairs;
+                                        --help tells the options
   dist                                  the release binaries, man pages and completions, into target/dist
 ";
 
@@ -50,6 +53,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
     };
     match command.as_str() {
         "test" => Ok(exit_code(test::run(rest)?.succeeded())),
+        "vm-test" => vm_test::run(rest),
         "ci" => none(rest).and_then(|()| ci::run()),
         "tidy" => tidy::run(rest).map(|()| ExitCode::SUCCESS),
         "docs" => none(rest).and_then(|()| docs::run()).map(|()| ExitCode::SUCCESS),

@@ -5,10 +5,10 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::Result;
-use crate::cargo::{build, cargo, host_triple, static_rustflags};
+use crate::cargo::{build, cargo, host_triple, root, static_rustflags};
 
 mod programs;
 mod report;
@@ -31,9 +31,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<Report> {
 /// `cargo test`, its output shown as it comes, without what tests that passed said.
 fn test_programs(arguments: &[String], staged: &Staged) -> Result<Report> {
     let (cargo_arguments, test_arguments) = split(arguments);
-    let mut command = cargo(["test", "--no-fail-fast"]);
+    // The tests are told apart from their caller, who may ignore signals (nohup).
+    let cargo = cargo(["test", "--no-fail-fast"]);
+    let mut command = Command::new(&staged.probe);
+    command.args(["with", "signals=default", "--"]).arg(cargo.get_program()).args(cargo.get_args());
+    command.current_dir(root()).stdin(Stdio::null());
     command.args(cargo_arguments).arg("--").arg("--show-output").args(test_arguments);
     command.env("NSINIT_TEST_BIN", &staged.nsinit).env("NSINIT_TEST_PROBE", &staged.probe);
+    command.env("NSINIT_TEST_FLOOR", &staged.floor);
     let mut child =
         command.stdout(Stdio::piped()).spawn().map_err(|error| format!("cargo test: {error}"))?;
     let mut reader = Reader::default();
@@ -68,25 +73,29 @@ fn split(arguments: &[String]) -> (Vec<String>, &[String]) {
     (ours, theirs)
 }
 
-/// Copies of the two programs in a directory that every user can reach: the
+/// Copies of the programs in a directory that every user can reach: the
 /// tests of an ordinary user could not start them below somebody's home.
 struct Staged {
     directory: PathBuf,
     nsinit: PathBuf,
     probe: PathBuf,
+    floor: PathBuf,
 }
 
 impl Staged {
     fn new() -> Result<Staged> {
         let nsinit = build(&mut cargo(["build", "--package", "nsinit", "--bin", "nsinit"]))?;
-        let probe = build_probe()?;
+        let (probe, floor) = (build_probe()?, build_static("floor")?);
         let directory = std::env::temp_dir().join(format!("nsinit-staged-{}", std::process::id()));
         fs::create_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+        let [nsinit_copy, probe_copy, floor_copy] =
+            ["nsinit", "probe", "floor"].map(|name| directory.join(name));
         let staged =
-            Staged { nsinit: directory.join("nsinit"), probe: directory.join("probe"), directory };
+            Staged { nsinit: nsinit_copy, probe: probe_copy, floor: floor_copy, directory };
         open_to_all(&staged.directory)?;
         install(&nsinit, &staged.nsinit)?;
         install(&probe, &staged.probe)?;
+        install(&floor, &staged.floor)?;
         Ok(staged)
     }
 }
@@ -101,8 +110,12 @@ impl Drop for Staged {
 
 /// The static program that runs inside the containers.
 pub(crate) fn build_probe() -> Result<PathBuf> {
+    build_static("probe")
+}
+
+fn build_static(package: &str) -> Result<PathBuf> {
     let triple = host_triple()?;
-    let mut command = cargo(["build", "--package", "probe", "--target", &triple]);
+    let mut command = cargo(["build", "--package", package, "--target", &triple]);
     command.args(["--config", "profile.dev.strip=true"]).env("RUSTFLAGS", static_rustflags());
     build(&mut command)
 }

@@ -77,6 +77,7 @@ pub enum Pivot {
 pub const MASKED: &[&str] = &[
     "/proc/acpi",
     "/proc/asound",
+    "/proc/dynamic_debug",
     "/proc/interrupts",
     "/proc/kallsyms",
     "/proc/kcore",

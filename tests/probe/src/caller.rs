@@ -1,11 +1,11 @@
 //! On the host: a caller of nsinit with peculiar settings.
 //!
 //! `uid=N` (and gid N, no groups) · `close=0,1` · `leak=3,9` (a descriptor of
-//! `/` without CLOEXEC) · `ignore=CHLD,PIPE` · `block=all` · `umask=777` ·
+//! `/` without CLOEXEC) · `ignore=CHLD,PIPE` · `block=all` · `signals=default` · `umask=777` ·
 //! `netns=new` or a path · `mntns=PATH` · `terminal=0` (a new session with the controlling terminal on
 //! descriptor 0) · `key=NAME` (a user key in a new session keyring) · `keys=all` (all that
 //! the user may have) · `nofile=N` · `nproc=N` · `cgroup=PATH` (into that directory) ·
-//! `profile=NAME` (AppArmor's, from here on) · `none=user` (in a user namespace of its own, in which no more of that kind can be made).
+//! `profile=NAME` (AppArmor's, from here on) · `calls=FILE` (counts system calls, see `trace`) · `none=user` (in a user namespace of its own, in which no more of that kind can be made).
 //!
 //! In a mount namespace of its own: `tmpfs=PATH` or `tmpfs=PATH:OPTIONS` ·
 //! `bind=PATH:OTHER` or `bind=PATH:PATH:ro,noexec` · `mounts=PATH:N` (as many as that, or nearly) ·
@@ -20,7 +20,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
-use crate::{signals, sys};
+use crate::{signals, sys, trace};
 
 /// Applies the settings before `--` in their order and becomes the command
 /// after it; returns only when that failed.
@@ -51,6 +51,7 @@ fn apply(setting: &str) -> io::Result<()> {
         "leak" => each_number(value, sys::leak_root),
         "ignore" => value.split(',').try_for_each(|name| sys::ignore(signals::signal(name)?)),
         "block" => sys::block_all(),
+        "signals" => sys::default_signals(),
         "umask" => {
             let mask = u32::from_str_radix(value, 8).map_err(io::Error::other)?;
             rustix::process::umask(Mode::from_raw_mode(mask));
@@ -78,6 +79,7 @@ fn apply(setting: &str) -> io::Result<()> {
             rustix::process::setsid()?;
             Ok(rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?)
         }
+        "calls" => trace::follow_child(value),
         "key" => sys::add_key_in_new_session(value),
         "keys" => all_keys(),
         "nofile" => limit(Resource::Nofile, id()?),

@@ -18,6 +18,7 @@ mod signals;
 #[expect(unsafe_code, reason = "system calls that rustix lacks")]
 mod sys;
 mod terminal;
+mod trace;
 
 /// The arguments of one fact.
 type Words<'a> = &'a [String];

@@ -54,6 +54,21 @@ pub(crate) fn ignore(signal: i32) -> io::Result<()> {
     if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Default dispositions and nothing blocked, whatever the caller has arranged.
+pub(crate) fn default_signals() -> io::Result<()> {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL is a disposition. It is refused for KILL, STOP and what the C
+        // library keeps for itself.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: empties the set.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: the set was emptied above; the old mask is not asked for.
+    check(unsafe { libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), null_mut()) }.into())
+        .map(drop)
+}
+
 pub(crate) fn block_all() -> io::Result<()> {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: fills the set.
@@ -92,13 +107,19 @@ impl Awaited {
 
 /// A child that runs `act` and ends; the parent gets its pid.
 pub(crate) fn fork(act: impl FnOnce()) -> io::Result<i32> {
+    let Some(pid) = split()? else {
+        act();
+        exit(0)
+    };
+    Ok(pid)
+}
+
+/// Goes on as two processes: the child gets nothing, the parent its pid.
+pub(crate) fn split() -> io::Result<Option<i32>> {
     // SAFETY: this program has one thread, so that the child may do anything.
     match check(unsafe { libc::fork() }.into())? {
-        0 => {
-            act();
-            exit(0)
-        }
-        pid => Ok(i32::try_from(pid).unwrap_or(i32::MAX)),
+        0 => Ok(None),
+        pid => Ok(Some(i32::try_from(pid).unwrap_or(i32::MAX))),
     }
 }
 
@@ -173,9 +194,61 @@ pub(crate) fn type_into_terminal(byte: u8) -> io::Result<()> {
 }
 
 pub(crate) fn ptrace_seize(pid: i32) -> io::Result<()> {
-    // SAFETY: PTRACE_SEIZE takes neither address nor data.
-    check(unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, null_mut::<u8>(), null_mut::<u8>()) })
-        .map(drop)
+    ptrace(libc::PTRACE_SEIZE, pid, 0, 0).map(drop)
+}
+
+/// Gives the parent every stop of this process (ptrace(2)).
+pub(crate) fn be_traced() -> io::Result<()> {
+    ptrace(libc::PTRACE_TRACEME, 0, 0, 0).map(drop)
+}
+
+/// From now on the tracee stops at system calls, and its children are traced like it.
+pub(crate) fn trace_calls_and_children(pid: i32) -> io::Result<()> {
+    let options = libc::PTRACE_O_TRACESYSGOOD
+        | libc::PTRACE_O_TRACEFORK
+        | libc::PTRACE_O_TRACEVFORK
+        | libc::PTRACE_O_TRACECLONE
+        | libc::PTRACE_O_TRACEEXEC
+        | libc::PTRACE_O_EXITKILL;
+    ptrace(libc::PTRACE_SETOPTIONS, pid, 0, i64::from(options)).map(drop)
+}
+
+/// Lets a tracee go on to its next system call, with this signal or none.
+pub(crate) fn resume(pid: i32, signal: i32) -> io::Result<()> {
+    ptrace(libc::PTRACE_SYSCALL, pid, 0, signal.into()).map(drop)
+}
+
+/// Leaves a tracee alone.
+pub(crate) fn let_go(pid: i32) -> io::Result<()> {
+    ptrace(libc::PTRACE_DETACH, pid, 0, 0).map(drop)
+}
+
+/// The number of a system call that a tracee begins, and its first two arguments; none
+/// when it is at the end of one.
+pub(crate) fn begun_call(pid: i32) -> io::Result<Option<(i64, [u64; 2])>> {
+    const GET_SYSCALL_INFO: libc::c_uint = 0x420e;
+    const ENTRY: u8 = 1;
+    // op in the first byte, instruction and stack pointer, number, six arguments
+    let mut words = [0_u64; 11];
+    let (size, place) = (size_of_val(&words), words.as_mut_ptr().expose_provenance());
+    let (size, place) = (i64::try_from(size), i64::try_from(place));
+    ptrace(GET_SYSCALL_INFO, pid, size.unwrap_or(0), place.unwrap_or(0))?;
+    let number = i64::try_from(words[3]).unwrap_or(-1);
+    Ok((words[0].to_ne_bytes()[0] == ENTRY).then_some((number, [words[4], words[5]])))
+}
+
+fn ptrace(request: libc::c_uint, pid: i32, address: i64, data: i64) -> io::Result<libc::c_long> {
+    // SAFETY: of the requests here only one stores into this process, and its place is as
+    // long as it says.
+    check(unsafe { libc::ptrace(request as _, pid, address, data) })
+}
+
+/// The next child, of whatever kind, that stops or ends, and how (wait(2)).
+pub(crate) fn wait_for_any() -> io::Result<(i32, i32)> {
+    let mut status = 0;
+    // SAFETY: a place for the status.
+    let pid = check(unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL) }.into())?;
+    Ok((i32::try_from(pid).unwrap_or(i32::MAX), status))
 }
 
 /// The id of the session keyring (keyctl(2)).

@@ -55,7 +55,8 @@ impl Report {
     }
 }
 
-/// Reads what the test programs print, and tells what of it a person wants to see.
+/// Reads what the test programs print, and tells what of it a person wants to see: of
+/// tests that passed, what they counted.
 #[derive(Default)]
 pub(super) struct Reader {
     pub(super) report: Report,
@@ -80,6 +81,9 @@ impl Reader {
             self.count(counts);
         }
         if !self.in_successes {
+            return true;
+        }
+        if line.starts_with("BUDGET: ") {
             return true;
         }
         if let Some(name) = line.strip_prefix("---- ") {
@@ -139,7 +143,14 @@ mod tests {
     #[test]
     fn the_output_of_a_test_that_passed_is_not_shown() {
         let mut reader = Reader::default();
-        let shown = ["test a ... ok", "successes:", "a line of a", "failures:", "a line of b"];
-        assert_eq!(shown.map(|line| reader.line(line)), [true, false, false, true, true]);
+        let lines = ["test a ... ok", "successes:", "a line of a", "failures:", "a line of b"];
+        assert_eq!(lines.map(|line| reader.line(line)), [true, false, false, true, true]);
+    }
+
+    #[test]
+    fn what_was_counted_is_shown() {
+        let mut reader = Reader::default();
+        let lines = ["successes:", "a line of a", "BUDGET: a: 3 of at most 4"];
+        assert_eq!(lines.map(|line| reader.line(line)), [false, false, true]);
     }
 }

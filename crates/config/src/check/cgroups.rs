@@ -115,8 +115,9 @@ fn parent_path(found: &mut Findings, at: At<'_>, parent: &str) {
         return;
     }
     if let Some(relative) = parent.strip_prefix('/') {
-        let fault = found.fault(at, format!("must be relative, got {}", quoted(parent)));
+        // Alone it is the place itself: no directory above the cgroup.
         if !relative.is_empty() {
+            let fault = found.fault(at, format!("must be relative, got {}", quoted(parent)));
             fault.help(format!("did you mean {}?", quoted(relative)));
         }
         return;

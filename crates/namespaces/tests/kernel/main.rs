@@ -59,38 +59,59 @@ fn main() -> ExitCode {
     }
     let args: Vec<String> = std::env::args().skip(1).collect();
     let filter = args.iter().find(|arg| !arg.starts_with('-')).cloned().unwrap_or_default();
-    let list = args.iter().any(|arg| arg == "--list");
+    let skipped: Vec<&str> = args.iter().filter_map(|arg| arg.strip_prefix("--skip=")).collect();
     let root = rustix::process::geteuid().is_root();
-    let require = std::env::var_os("NSINIT_TEST_REQUIRE").is_some_and(|value| value == "1");
-    let mut failed = 0;
+    let chosen = runs(root)
+        .map(|(name, who)| (title(name, who), name, who))
+        .filter(|(title, ..)| title.contains(&filter))
+        .filter(|(title, ..)| skipped.iter().all(|skipped| !title.contains(skipped)))
+        .collect();
+    let asked = |option: &str| args.iter().any(|arg| arg == option);
+    if asked("--list") { list(chosen) } else { run_all(chosen, root, asked("--nocapture")) }
+}
+
+/// Its name to those who run it, the name that it is found by, and who runs it.
+type Chosen = Vec<(String, &'static str, As)>;
+
+fn title(name: &str, who: As) -> String {
+    format!("{}::{name}", if who == As::Root { "root" } else { "user" })
+}
+
+fn list(chosen: Chosen) -> ExitCode {
     let mut out = std::io::stdout().lock();
-    for (name, who) in runs(root) {
-        let title = format!("{}::{name}", if who == As::Root { "root" } else { "user" });
-        if !title.contains(&filter) {
-            continue;
-        }
-        if list {
-            writeln!(out, "{title}: test").unwrap();
-            continue;
-        }
-        let (verdict, text) = if who == As::Root && !root {
-            (Some(SKIPPED), "SKIPPED: needs root".to_owned())
+    chosen.iter().for_each(|(title, ..)| writeln!(out, "{title}: test").unwrap());
+    ExitCode::SUCCESS
+}
+
+/// Says what other test programs say, which those who count the tests read: what
+/// a test printed at once, or at the end if it succeeded.
+fn run_all(chosen: Chosen, root: bool, at_once: bool) -> ExitCode {
+    let require = std::env::var_os("NSINIT_TEST_REQUIRE").is_some_and(|value| value == "1");
+    let (mut failed, mut later) = (0, String::new());
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "\nrunning {} tests", chosen.len()).unwrap();
+    for (title, name, who) in &chosen {
+        write!(out, "test {title} ... ").unwrap();
+        out.flush().unwrap();
+        let (verdict, text) = if *who == As::Root && !root {
+            (Some(SKIPPED), "SKIPPED: needs root\n".to_owned())
         } else {
-            run_alone(name, root && who == As::User)
+            run_alone(name, root && *who == As::User)
         };
-        let word = match verdict {
-            Some(0) => "ok",
-            Some(SKIPPED) if !require => "SKIPPED",
-            _ => {
-                failed += 1;
-                "FAILED"
-            }
-        };
-        writeln!(out, "test {title} ... {word}").unwrap();
-        if word != "ok" {
-            writeln!(out, "{}", text.trim_end()).unwrap();
+        let ok = verdict == Some(0) || verdict == Some(SKIPPED) && !require;
+        if at_once || !ok {
+            write!(out, "{text}").unwrap();
+        } else if verdict == Some(SKIPPED) {
+            later.push_str(&format!("---- {title} stdout ----\n{text}\n"));
         }
+        writeln!(out, "{}", if ok { "ok" } else { "FAILED" }).unwrap();
+        failed += usize::from(!ok);
     }
+    if !later.is_empty() {
+        writeln!(out, "\nsuccesses:\n\n{later}").unwrap();
+    }
+    let (passed, word) = (chosen.len() - failed, if failed == 0 { "ok" } else { "FAILED" });
+    writeln!(out, "\ntest result: {word}. {passed} passed; {failed} failed").unwrap();
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

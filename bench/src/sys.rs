@@ -1,0 +1,83 @@
+//! The system calls that rustix lacks.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr::null_mut;
+use std::time::Duration;
+
+use rustix::thread::UnshareFlags;
+
+/// A child that ended.
+pub(crate) struct Ended {
+    pub(crate) pid: i32,
+    /// As wait(2) has it: 0 is success.
+    pub(crate) status: i32,
+    /// User and system time, its own and of the children that it waited for.
+    pub(crate) cpu: Duration,
+}
+
+/// Waits for a child, or for any with `-1` (wait4(2)).
+pub(crate) fn wait4(pid: i32) -> io::Result<Ended> {
+    let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::uninit());
+    // SAFETY: both places are valid for what is stored.
+    let pid = unsafe { libc::wait4(pid, &raw mut status, 0, usage.as_mut_ptr()) };
+    if pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: wait4 has filled it.
+    let usage = unsafe { usage.assume_init() };
+    let time = |time: libc::timeval| {
+        let (seconds, microseconds) = (time.tv_sec.unsigned_abs(), time.tv_usec.unsigned_abs());
+        Duration::from_secs(seconds) + Duration::from_micros(microseconds)
+    };
+    Ok(Ended { pid, status, cpu: time(usage.ru_utime) + time(usage.ru_stime) })
+}
+
+/// Signals that are blocked and waited for.
+pub(crate) struct Awaited(libc::sigset_t);
+
+impl Awaited {
+    pub(crate) fn block(signals: &[i32]) -> io::Result<Awaited> {
+        let mut set = no_signals();
+        for signal in signals {
+            // SAFETY: the set is initialised.
+            unsafe { libc::sigaddset(&raw mut set, *signal) };
+        }
+        set_mask(&set)?;
+        Ok(Awaited(set))
+    }
+
+    pub(crate) fn wait(&self) -> i32 {
+        let mut signal = 0;
+        // SAFETY: the set is initialised, and the place is valid.
+        unsafe { libc::sigwait(&raw const self.0, &raw mut signal) };
+        signal
+    }
+}
+
+/// Blocks no signal: what is started inherits that.
+pub(crate) fn unblock_signals() -> io::Result<()> {
+    set_mask(&no_signals())
+}
+
+fn no_signals() -> libc::sigset_t {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: fills the set.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: the set was filled above.
+    unsafe { set.assume_init() }
+}
+
+fn set_mask(set: &libc::sigset_t) -> io::Result<()> {
+    // SAFETY: a set that is initialised; the old mask is not asked for.
+    match unsafe { libc::sigprocmask(libc::SIG_SETMASK, set, null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// New namespaces for this process, or its next child (unshare(2)).
+pub(crate) fn unshare(kinds: UnshareFlags) -> io::Result<()> {
+    // SAFETY: descriptors are not unshared, and there is one thread.
+    Ok(unsafe { rustix::thread::unshare_unsafe(kinds) }?)
+}
