@@ -126,7 +126,8 @@ fn arranged(sandbox: Sandbox, fixture: &str) -> Sandbox {
             r#""name": "$NAME", "parent": "nsinit-test""#,
         )
         .replace(r#""name": "d""#, r#""name": "$NAME""#)
-        .replace(r#""name": "alone""#, r#""name": "$NAME""#);
+        .replace(r#""name": "alone""#, r#""name": "$NAME""#)
+        .replace(r#""cpuset_cpus": "0-1""#, r#""cpuset_cpus": "0""#);
     sandbox.directory("proc").directory("sys").directory("dev").config(&config)
 }
 
