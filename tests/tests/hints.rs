@@ -110,7 +110,7 @@ fn the_containers_own_limit_of_processes_is_told() {
     let sandbox = Sandbox::new().config(
         r#"{"init": true, "cgroups": {"name": "$NAME", "parent": "nsinit-test", "pids_max": 1}}"#,
     );
-    let words = sandbox.fill("nsinit-test/$NAME/pids.max = 1 is used up");
+    let words = sandbox.fill("nsinit-test/$NAME/pids.max = 1 is used up: raise cgroups.pids_max");
     explained(&sandbox, "stay as PID 1: Resource temporarily unavailable", &[&words]);
 }
 
@@ -201,6 +201,18 @@ fn a_directory_of_the_host_that_the_caller_may_not_enter_is_told() {
     let outcome = sandbox.nsinit(["--root", &format!("{shown}/inner"), "exec", "probe"]);
     fs::remove_dir_all(&closed).expect("own directory");
     outcome.code(125).stderr_has(": Permission denied\nhint: ").stderr_has(&hint);
+}
+
+#[test]
+fn a_mount_point_that_the_caller_may_not_make_is_told_with_whose_the_directory_is() {
+    require!(Root, UserNamespaces);
+    let image = Sandbox::new().file("container.json", "{}");
+    let sandbox = Sandbox::new().as_user(tests::ORDINARY);
+    let rootfs = image.root().display().to_string();
+    let sandbox = sandbox.config(&format!(r#"{{"rootfs": "{rootfs}"}}"#));
+    let hint = format!("hint: /proc is not there, and {rootfs} may not be written by user 65534");
+    explained(&sandbox, "mount proc on /proc (nosuid,nodev,noexec): Permission denied", &[&hint]);
+    foreseen(&sandbox, &[&hint]);
 }
 
 #[test]
@@ -305,6 +317,10 @@ fn a_namespace_of_another_kind_is_told_at_its_key() {
     let outcome = sandbox.run(["probe", "echo", "ran"]);
     outcome.code(125).stderr_has("container.json:1:").stderr_has(" namespaces[1].path: ");
     foreseen(&sandbox, &["/proc/self/ns/uts: a NEWUTS namespace, not NEWNET"]);
+    let sandbox = Sandbox::new()
+        .config(r#"{"namespaces": ["NEWNS", {"type": "NEWNET", "path": "/run/nowhere"}]}"#);
+    let message = "/run/nowhere: No such file or directory";
+    located(&sandbox, "namespaces[1].path", message, "make it first (ip netns add NAME)");
 }
 
 #[test]

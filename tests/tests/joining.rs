@@ -145,6 +145,6 @@ fn another_users_container_is_not_joined() {
     let directory = root.root();
     let other = Sandbox::new().as_user(tests::ORDINARY);
     let outcome = other.nsinit(["--root", &directory.to_string_lossy(), "exec", "probe", "id"]);
-    outcome.stdout("").stderr_has("belongs to root");
+    outcome.stdout("").stderr_has("belongs to root").stderr_has("\nhint: join it as that user");
     first.finish().code(0);
 }

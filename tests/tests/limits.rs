@@ -31,6 +31,23 @@ fn memory_is_limited() {
 }
 
 #[test]
+fn a_program_that_the_oom_killer_ends_is_told_with_its_limit() {
+    require!(Root, Cgroups);
+    for init in [false, true] {
+        let sandbox = Sandbox::new().config(&format!(
+            r#"{{"init": {init}, "cgroups": {{"name": "$NAME", "parent": "nsinit-test",
+                "memory": 33554432}}}}"#
+        ));
+        let outcome = sandbox.run(["probe", "allocate", "128"]);
+        outcome.code(137).stderr(
+            "nsinit: the OOM killer of the container's cgroup has ended the program: \
+             cgroups.memory is 33554432 bytes\n",
+        );
+        sandbox.run(["probe", "exit", "137"]).code(137).stderr("");
+    }
+}
+
+#[test]
 fn the_memory_limit_is_written_as_it_is() {
     require!(Root, Cgroups);
     let sandbox = limited(r#""memory": 33554432"#);

@@ -22,4 +22,5 @@ mod rootless;
 mod security;
 mod signals;
 mod terminal;
+mod trace;
 mod users;

@@ -181,7 +181,8 @@ fn a_script_without_its_interpreter_gives_127_and_names_it() {
     for sandbox in Sandbox::for_each_caller() {
         let sandbox = sandbox.executable("bin/script", "#! /bin/nowhere -x\n");
         let message = "its #! line names /bin/nowhere: no such file or directory";
-        refused(&sandbox, "/bin/script", 127, message);
+        let outcome = refused(&sandbox, "/bin/script", 127, message);
+        outcome.stderr_has("\nhint: put it into the container, or name one that is there");
         let started = sandbox.start(["probe", "ready", ",", "copy"]).until("ready");
         refused(&sandbox, "/bin/script", 127, message);
         started.finish().code(0);

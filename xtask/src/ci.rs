@@ -70,7 +70,7 @@ fn clippy() -> Result {
 /// among the archives made by the same call.
 fn package() -> Result {
     let mut command = cargo(["package", "--workspace", "--allow-dirty", "--quiet"]);
-    for unpublished in ["tests", "guest", "probe", "bench", "floor", "xtask"] {
+    for unpublished in ["tests", "guest", "probe", "bench", "floor", "xtask", "pages"] {
         command.args(["--exclude", unpublished]);
     }
     succeed(&mut command)

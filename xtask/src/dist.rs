@@ -1,11 +1,12 @@
-//! `cargo xtask dist`: the release binaries, into `dist/` of the target directory.
+//! `cargo xtask dist`: the release binaries and what is shipped with them, into `dist/` of
+//! the target directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
-use crate::cargo::{build, cargo, host_triple, output, static_rustflags, target_dir};
+use crate::cargo::{build, cargo, host_triple, output, static_rustflags, succeed, target_dir};
 
 /// Builds every artefact that this machine can make.
 ///
@@ -20,7 +21,14 @@ pub(crate) fn run() -> Result {
         command.args(["--features", "selinux"]);
         collect(&build(&mut command)?, "nsinit-selinux")?;
     }
-    Ok(())
+    pages()
+}
+
+/// Man pages and shell completions, where they belong below /usr.
+fn pages() -> Result {
+    let share = target_dir().join("dist/share");
+    println!("{}", share.display());
+    succeed(cargo(["run", "--quiet", "--package", "pages", "--"]).arg(share))
 }
 
 /// The artefact that is measured: static, with the default features.

@@ -11,6 +11,7 @@ mod cargo;
 mod ci;
 mod dist;
 mod docs;
+mod errors;
 mod source;
 mod test;
 mod tidy;
@@ -31,7 +32,7 @@ cargo xtask COMMAND
   docs                                  the documentation without warnings, and links that lead somewhere
   bench [OPTION]…                       our times beside other runtimes' and the floor's, in alternating pairs;
                                         --help tells the options
-  dist                                  the release binaries, into target/dist
+  dist                                  the release binaries, man pages and completions, into target/dist
 ";
 
 fn main() -> ExitCode {

@@ -46,6 +46,49 @@ pub(crate) fn rust_files() -> Result<Vec<RustFile>> {
     tracked_files()?.into_iter().filter(|path| path.ends_with(".rs")).map(read).collect()
 }
 
+/// The string literals of `text`: where each begins, and what it says.
+pub(crate) fn literals(text: &str) -> Vec<(usize, String)> {
+    let bytes = text.as_bytes();
+    let (mut found, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let length = not_code(&bytes[at..], at > 0 && is_word(bytes[at - 1]));
+        if length > 0 {
+            found.extend(said(&text[at..at + length]).map(|said| (at, said)));
+        }
+        at += length.max(1);
+    }
+    found
+}
+
+/// What is between the quotation marks of a literal, its escapes undone.
+fn said(literal: &str) -> Option<String> {
+    let (start, end) = (literal.find('"')?, literal.rfind('"')?);
+    if literal.starts_with(['/', '\'']) || start == end {
+        return None;
+    }
+    let inside = &literal[start + 1..end];
+    if literal[..start].contains('r') {
+        return Some(inside.to_owned());
+    }
+    let (mut said, mut rest) = (String::new(), inside);
+    while let Some((before, escape)) = rest.split_once('\\') {
+        said.push_str(before);
+        rest = match escape.chars().next() {
+            Some('\n') => escape.trim_start(),
+            Some('n' | 't' | 'r') => {
+                said.push(' ');
+                &escape[1..]
+            }
+            Some(c) => {
+                said.push(c);
+                &escape[c.len_utf8()..]
+            }
+            None => escape,
+        };
+    }
+    Some(said + rest)
+}
+
 /// `text` with everything blanked that is not code.
 pub(crate) fn code(text: &str) -> String {
     let bytes = text.as_bytes();
@@ -184,6 +227,13 @@ mod tests {
     fn comments_and_literals_are_not_code() {
         let text = "a /* b /* c */ */ \"d\\\" // e\" 'f' '\\'' r#\"g\"# 'life // h\ni";
         assert_eq!(code(text).split_whitespace().collect::<Vec<_>>(), ["a", "'life", "i"]);
+    }
+
+    #[test]
+    fn what_literals_say_is_read() {
+        let text = "f(\"a \\\"b\\\" \\\n    c\", 'd', r#\"e\"#); // \"f\"\n";
+        let said: Vec<_> = literals(text).into_iter().map(|(_, said)| said).collect();
+        assert_eq!(said, ["a \"b\" c", "e"]);
     }
 
     #[test]

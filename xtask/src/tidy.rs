@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::cargo::{cargo, output, root, succeed};
+use crate::errors;
 use crate::source::{self, RustFile, functions, words};
 
 /// Crates that the first build of `nsinit` may compile, ours included.
@@ -41,12 +42,17 @@ pub(crate) fn run(arguments: &[String]) -> Result {
 
 fn rules() -> Result {
     let mut breaches = Vec::new();
-    for file in source::rust_files()? {
-        clone_calls(&file, &mut breaches);
-        unsafe_code(&file, &mut breaches);
-        lengths(&file, &mut breaches);
-        names(&file, &mut breaches);
-        sides(&file, &mut breaches);
+    let files = source::rust_files()?;
+    for file in &files {
+        clone_calls(file, &mut breaches);
+        unsafe_code(file, &mut breaches);
+        lengths(file, &mut breaches);
+        names(file, &mut breaches);
+        sides(file, &mut breaches);
+    }
+    for (place, text) in errors::undocumented(&files)? {
+        let text = format!("{} does not explain: {text}", errors::PAGE);
+        breaches.push(Breach { rule: "errors", place, text });
     }
     arrows(&mut breaches)?;
     machine_paths(&mut breaches)?;

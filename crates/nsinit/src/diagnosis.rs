@@ -5,7 +5,7 @@
 //! which engines classify an error (decision 18 of docs/decisions/0003): "permission
 //! denied" and the like.
 
-mod access;
+pub(crate) mod access;
 pub(crate) mod covering;
 mod format;
 pub(crate) mod ids;
@@ -73,8 +73,12 @@ pub(crate) fn of_step(plan: &Plan, step: &Step, errno: Errno, scene: &Scene) -> 
 pub(crate) fn of_error(error: &Error) -> Option<String> {
     match error {
         Error::Network(error) => return network::remedy(error),
-        Error::Rootfs(nsinit_rootfs::Error::MissingMountPoint { above, .. }) => {
-            return covering::read_only(&read("/proc/self/mountinfo"), above);
+        Error::Rootfs(nsinit_rootfs::Error::MissingMountPoint { path, above }) => {
+            let told = covering::read_only(&read("/proc/self/mountinfo"), above)?;
+            return Some(format!(
+                "{told}: make {} beforehand, or mount it writable",
+                path.display()
+            ));
         }
         _ => {}
     }

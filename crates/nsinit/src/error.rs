@@ -152,6 +152,9 @@ impl Error {
             Error::Program { reason, .. } => reason.hint(),
             Error::Namespaces(error) => error.hint(),
             Error::Cgroup(error) => error.hint(),
+            Error::Foreign { .. } => {
+                Some("join it as that user, or use another directory (--root)".into())
+            }
             Error::Init { out_of_memory: Some(limit), .. } => Some(format!(
                 "cgroups.memory is {limit} bytes, which is not enough to set up a container: \
                  raise it"

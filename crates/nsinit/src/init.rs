@@ -156,6 +156,9 @@ pub(crate) fn run(
     ring: Option<&Ring>,
 ) -> Infallible {
     let mut child = Child::new(channel, inherited);
+    if let Some(ring) = ring {
+        ring.begin();
+    }
     let failure = match sys::close_all_but(keep) {
         Ok(()) => enter(plan, &mut child, ring),
         Err(errno) => {

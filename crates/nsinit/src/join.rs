@@ -23,10 +23,11 @@ use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::host::Host;
 use crate::init::{self, Inherited};
-use crate::launch::Running;
+use crate::journal::Journal;
 use crate::lower::process::{self as lower, Identity};
 use crate::plan::Plan;
 use crate::process;
+use crate::running::Running;
 use crate::state::State;
 use crate::step::Step;
 
@@ -51,7 +52,7 @@ pub struct Joining<'a> {
 ///
 /// When the container has ended, or as [`Plan::launch`].
 pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
-    let mut joined = begin(joining, args)?;
+    let mut joined = begin(joining, args, &Journal::SILENT)?;
     joined.await_ready(&|_| Ok(()))?;
     Ok(joined)
 }
@@ -65,10 +66,11 @@ type Wait<'a> = &'a dyn Fn(BorrowedFd<'_>) -> io::Result<()>;
 pub(crate) fn run<T>(
     joining: &Joining<'_>,
     args: &[OsString],
+    journal: &Journal,
     wait: Wait<'_>,
     connect: impl FnOnce(OwnedFd) -> Result<T>,
 ) -> Result<(Running, Option<T>)> {
-    let mut joined = begin(joining, args)?;
+    let mut joined = begin(joining, args, journal)?;
     if !joined.plan.pauses_when_ready() {
         return Ok((joined.start_waiting(wait)?, None));
     }
@@ -77,12 +79,13 @@ pub(crate) fn run<T>(
     Ok((joined.start_waiting(wait)?, terminal))
 }
 
-fn begin(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
+fn begin(joining: &Joining<'_>, args: &[OsString], journal: &Journal) -> Result<Joined> {
     let state = joining.state;
     let (container, kinds, pid) = container(state)?;
     let plan = plan(joining, pid, kinds, args)?;
     // What was read of the process before this is its own, and not a successor's.
     state.program().ok_or_else(gone)?;
+    journal.done(|| "make the plan".into());
 
     let cgroup = match state.cgroup.is_empty() {
         true => None,
@@ -93,17 +96,22 @@ fn begin(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
         container: Some(container),
         ..Inherited::default()
     };
+    let ring = plan.ring(journal.is_traced())?;
     let (channel, child_end) = handshake::pair().map_err(Error::io("make a socket pair"))?;
     let request = CloneRequest {
         into_cgroup: inherited.cgroup.as_ref().and_then(nsinit_cgroups::Entry::clone_into),
         ..CloneRequest::default()
     };
     let keep = inherited.keep(&child_end);
-    let child = || init::run(&plan, &child_end, &inherited, &keep, None);
+    let child = || init::run(&plan, &child_end, &inherited, &keep, ring.as_ref());
+    journal.done(|| "prepare the clone".into());
     #[expect(unsafe_code, reason = "the one clone of a join")]
     // SAFETY: `init::run` only makes system calls on prepared data and never returns.
     let first = unsafe { nsinit_namespaces::clone(&request, child) };
-    let first = Unwaited(Some(first.map_err(Error::Namespaces)?));
+    let first = first.map_err(Error::Namespaces)?;
+    journal.done(|| "clone".into());
+    journal.follow(&plan, ring.as_ref(), first.pid());
+    let first = Unwaited(Some(first));
     drop((child_end, inherited));
     Ok(Joined {
         plan,

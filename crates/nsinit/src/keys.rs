@@ -32,6 +32,12 @@ pub(crate) fn remedy(key: &str, error: &Error) -> Option<String> {
         {
             Some("make it, or leave it out where it is missing: \"optional\": true".into())
         }
+        Error::Namespaces(Namespaces::Io { source, .. })
+            if source.kind() == io::ErrorKind::NotFound && key.ends_with(".path") =>
+        {
+            let how = "make it first (ip netns add NAME), or leave the path out for a new one";
+            Some(how.into())
+        }
         _ => None,
     }
 }

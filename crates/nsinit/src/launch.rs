@@ -1,9 +1,7 @@
 //! Parent: from a plan to a running container.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{ExitStatus, Output};
+use std::os::fd::OwnedFd;
 
 use nsinit_cgroups::Cgroup;
 use nsinit_namespaces::{CloneRequest, NamespaceFile, Process};
@@ -14,40 +12,14 @@ use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::init::{self, Inherited};
-use crate::plan::{CgroupPlan, Plan};
+use crate::journal::Journal;
+use crate::outside::{Outside, Remnant, create_cgroup};
+use crate::plan::{Plan, connect_lines, map_lines};
 use crate::process;
-use crate::stdio::{Pipes, Stdio, read_both};
+use crate::running::Running;
+use crate::stdio::{Pipes, Stdio};
 use crate::systemd;
 use crate::trace::Ring;
-
-/// What exists outside of the container because of it. Removed with it.
-#[derive(Debug, Default)]
-struct Outside {
-    cgroup: Option<Cgroup>,
-    links: Option<Links>,
-}
-
-impl Outside {
-    /// Removes everything; goes on after a failure and returns the first.
-    fn remove(&mut self) -> Result<()> {
-        // The kernel removes the host ends with the namespace, but not at once.
-        drop(self.links.take());
-        let Some(cgroup) = self.cgroup.take() else { return Ok(()) };
-        // As a rule: nothing outlives the PID namespace.
-        if cgroup.remove_empty().map_err(Error::Cgroup)? {
-            return Ok(());
-        }
-        cgroup.kill().map_err(Error::Cgroup)?;
-        cgroup.remove().map_err(Error::Cgroup)
-    }
-}
-
-impl Drop for Outside {
-    fn drop(&mut self) {
-        // Only reached with something left when another failure is being told already.
-        let _ = self.remove();
-    }
-}
 
 /// Init, which dies with this value unless it is taken out.
 #[derive(Debug)]
@@ -73,33 +45,6 @@ impl Drop for KillOnDrop {
     }
 }
 
-/// Whether an empty cgroup of the plan's path is known to be a remnant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Remnant {
-    Unknown,
-    /// A launcher that was killed before it could record what it made has left it.
-    Known,
-}
-
-fn create_cgroup(
-    plan: &CgroupPlan,
-    remnant: Remnant,
-) -> std::result::Result<Cgroup, nsinit_cgroups::Error> {
-    /// One directory may be left in each hierarchy.
-    const LEFT: usize = 16;
-    for _ in 0..LEFT {
-        match Cgroup::create(&plan.path, &plan.limits) {
-            Err(nsinit_cgroups::Error::Exists { path, processes: 0 })
-                if remnant == Remnant::Known =>
-            {
-                Cgroup::open(&[path])?.remove()?;
-            }
-            answer => return answer,
-        }
-    }
-    Cgroup::create(&plan.path, &plan.limits)
-}
-
 impl Plan {
     /// Creates the container and starts the program.
     ///
@@ -111,7 +56,7 @@ impl Plan {
     /// [`Error::Step`] and [`Error::Program`] tell what failed inside; nothing is left
     /// behind.
     pub fn launch(&self, stdio: Stdio) -> Result<Running> {
-        self.begin(&stdio, Remnant::Unknown, |_| Ok(()))?.0.run()
+        self.begin(&stdio, Remnant::Unknown, &Journal::SILENT, |_| Ok(()))?.0.run()
     }
 
     /// Creates the container; the program waits for [`Created::start`].
@@ -120,7 +65,7 @@ impl Plan {
     ///
     /// As [`Plan::launch`].
     pub fn create(&self, stdio: &Stdio) -> Result<Created<'_>> {
-        self.begin(stdio, Remnant::Unknown, |_| Ok(()))?.0.ready()
+        self.begin(stdio, Remnant::Unknown, &Journal::SILENT, |_| Ok(()))?.0.ready()
     }
 
     /// Makes init and what the container has outside. `record` keeps what it has to know
@@ -129,16 +74,17 @@ impl Plan {
         &self,
         stdio: &Stdio,
         remnant: Remnant,
+        journal: &Journal,
         record: impl FnOnce(&Created<'_>) -> Result<R>,
     ) -> Result<(Begun<'_>, R)> {
         let mut outside = Outside::default();
         if let Some(cgroup) = self.cgroup.as_ref().filter(|cgroup| cgroup.scope.is_none()) {
             outside.cgroup = Some(create_cgroup(cgroup, remnant).map_err(Error::Cgroup)?);
+            journal.done(|| cgroup.to_string());
         }
         let (pipes, child_stdio) = stdio.open().map_err(Error::io("make pipes"))?;
         let inherited = self.inherit(&outside, child_stdio)?;
-        let ring = stdio.trace.then(|| Ring::new(self.step_count() as usize)).transpose();
-        let ring = ring.map_err(|errno| Error::io("map the trace ring")(errno.into()))?;
+        let ring = self.ring(stdio.trace || journal.is_traced())?;
         let (channel, child_end) = handshake::pair().map_err(Error::io("make a socket pair"))?;
 
         let request = CloneRequest {
@@ -148,18 +94,26 @@ impl Plan {
         };
         let keep = inherited.keep(&child_end);
         let child = || init::run(self, &child_end, &inherited, &keep, ring.as_ref());
+        journal.done(|| "prepare the clone".into());
         #[expect(unsafe_code, reason = "the one clone of a launch")]
         // SAFETY: `init::run` only makes system calls on prepared data and never returns.
         let init = unsafe { nsinit_namespaces::clone(&request, child) };
         let init = KillOnDrop(Some(init.map_err(Error::Namespaces)?));
         drop((child_end, inherited));
+        journal.done(|| format!("clone into new {}", self.namespaces));
+        journal.follow(self, ring.as_ref(), init.process().pid());
 
         let (plan, terminal, ready) = (self, None, false);
         let mut created = Created { plan, channel, init, outside, pipes, ring, terminal, ready };
-        match created.connect_outside(record) {
+        match created.connect_outside(journal, record) {
             Ok(recorded) => Ok((Begun(created), recorded)),
             Err(error) => Err(created.explain(error)),
         }
+    }
+
+    pub(crate) fn ring(&self, traced: bool) -> Result<Option<Ring>> {
+        let ring = traced.then(|| Ring::new(self.step_count())).transpose();
+        ring.map_err(|errno| Error::io("map memory for a trace")(errno.into()))
     }
 
     fn inherit(&self, outside: &Outside, stdio: [Option<OwnedFd>; 3]) -> Result<Inherited> {
@@ -252,26 +206,37 @@ impl Created<'_> {
     }
 
     /// The launcher's part, while init is at work on its own.
-    fn connect_outside<R>(&mut self, record: impl FnOnce(&Created<'_>) -> Result<R>) -> Result<R> {
+    fn connect_outside<R>(
+        &mut self,
+        journal: &Journal,
+        record: impl FnOnce(&Created<'_>) -> Result<R>,
+    ) -> Result<R> {
         let plan = self.plan;
         let scope = plan.cgroup.as_ref().and_then(|cgroup| Some((cgroup, cgroup.scope.as_ref()?)));
         if let Some((cgroup, scope)) = scope {
             self.outside.cgroup = Some(systemd::create(scope, &cgroup.limits, self.pid())?);
+            journal.done(|| cgroup.to_string());
         }
         if let Some(maps) = &plan.id_maps {
             maps.write(self.pid()).map_err(Error::Namespaces)?;
+            journal.done(|| map_lines(maps).join(", "));
         }
         if plan.id_maps.is_some() || scope.is_some() {
             self.send(Tag::Mapped)?;
         }
         if !plan.interfaces.is_empty() {
             match self.receive()? {
-                (Tag::Netlink, Some(socket)) => self.connect(socket)?,
+                (Tag::Netlink, Some(socket)) => {
+                    journal.done(|| "wait for a netlink socket".into());
+                    self.connect(socket)?;
+                }
                 _ => return Err(Error::protocol()),
             }
+            journal.done(|| connect_lines(&plan.interfaces).join(", "));
         }
         let recorded = record(self)?;
         self.send(Tag::Proceed)?;
+        journal.done(|| "record the container".into());
         Ok(recorded)
     }
 
@@ -326,6 +291,7 @@ impl Created<'_> {
             terminal: self.terminal,
             ring: self.ring,
             ended: None,
+            out_of_memory: None,
         })
     }
 
@@ -375,126 +341,6 @@ impl Created<'_> {
         let process = self.init.process();
         let _ = process.kill(Signal::KILL);
         let status = process.wait().ok();
-        let stats = self.outside.cgroup.as_ref().and_then(|cgroup| cgroup.stats().ok());
-        let killed = stats.filter(|stats| stats.memory.oom_kills > 0);
-        let out_of_memory = killed.and_then(|stats| stats.memory.limit);
-        Error::Init { status, out_of_memory }
-    }
-}
-
-/// A container whose program runs.
-///
-/// Dropping it kills the container and removes everything that it had outside.
-#[derive(Debug)]
-pub struct Running {
-    init: Process,
-    program: Option<Pid>,
-    outside: Outside,
-    ended: Option<ExitStatus>,
-    ring: Option<Ring>,
-    /// The writing end of standard input, with [`Stdio::piped`].
-    pub stdin: Option<File>,
-    /// The reading end of standard output, with [`Stdio::piped`].
-    pub stdout: Option<File>,
-    /// The reading end of standard error, with [`Stdio::piped`].
-    pub stderr: Option<File>,
-    /// The pty's master, if the container has a terminal.
-    pub terminal: Option<OwnedFd>,
-}
-
-impl Running {
-    pub(crate) fn joined(init: Process, terminal: Option<OwnedFd>) -> Running {
-        Running {
-            init,
-            program: None,
-            outside: Outside::default(),
-            ended: None,
-            ring: None,
-            stdin: None,
-            stdout: None,
-            stderr: None,
-            terminal,
-        }
-    }
-
-    /// Init's process id, as the caller sees it.
-    #[must_use]
-    pub fn pid(&self) -> Pid {
-        self.init.pid()
-    }
-
-    /// The program's process id, as the caller sees it, if it is not init's.
-    #[must_use]
-    pub fn program(&self) -> Option<Pid> {
-        self.program
-    }
-
-    /// When each step was done, if that was asked for.
-    #[must_use]
-    pub fn trace(&self) -> Option<&Ring> {
-        self.ring.as_ref()
-    }
-
-    /// Leaves what the container had outside to somebody else, who removes it.
-    pub(crate) fn disown(&mut self) {
-        self.outside.cgroup = None;
-    }
-
-    /// Sends a signal to the program, or to init if it stays as PID 1.
-    ///
-    /// # Errors
-    ///
-    /// `ESRCH` when it has ended.
-    pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        Ok(self.init.kill(signal)?)
-    }
-
-    /// Waits for the program's end, then removes what the container had outside.
-    ///
-    /// Closes standard input first, so that a program that reads it can end.
-    ///
-    /// # Errors
-    ///
-    /// When the cgroup cannot be removed.
-    pub fn wait(&mut self) -> Result<ExitStatus> {
-        drop(self.stdin.take());
-        if let Some(status) = self.ended {
-            return Ok(status);
-        }
-        let status = self.init.wait().map_err(Error::io("wait for the program"))?;
-        self.ended = Some(status);
-        self.outside.remove()?;
-        Ok(status)
-    }
-
-    /// Collects standard output and error until the program ends.
-    ///
-    /// # Errors
-    ///
-    /// As [`Running::wait`], and when a pipe cannot be read.
-    pub fn wait_with_output(mut self) -> Result<Output> {
-        drop(self.stdin.take());
-        let mut output = Output { status: ExitStatus::default(), stdout: vec![], stderr: vec![] };
-        let pipes = (self.stdout.take(), self.stderr.take());
-        read_both(pipes, &mut output).map_err(Error::io("read the program's output"))?;
-        output.status = self.wait()?;
-        Ok(output)
-    }
-}
-
-impl AsFd for Running {
-    /// A pidfd: readable when init has ended.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.init.pidfd()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if self.ended.is_none() {
-            // Both fail only when init is gone already.
-            let _ = self.init.kill(Signal::KILL);
-            let _ = self.init.wait();
-        }
+        Error::Init { status, out_of_memory: self.outside.out_of_memory() }
     }
 }

@@ -120,6 +120,7 @@ pub(crate) fn refused(key: &str) -> impl FnOnce(nsinit_security::Error) -> Error
         // An LSM that is asked for must be on: leaving it out is for the configuration to say.
         let hint = match &error {
             nsinit_security::Error::Disabled { .. } => Some("remove the key to run without it"),
+            nsinit_security::Error::NotFound { .. } => Some("add it there, or give its number"),
             _ => None,
         };
         let message = error.to_string();

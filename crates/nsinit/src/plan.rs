@@ -94,8 +94,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "launcher")?;
         if let Some(cgroup) = &self.cgroup {
-            let by = if cgroup.scope.is_some() { " by systemd" } else { "" };
-            writeln!(f, "  make cgroup {}{by}", cgroup.path)?;
+            writeln!(f, "  {cgroup}")?;
             for line in limit_lines(&cgroup.limits) {
                 writeln!(f, "    {line}")?;
             }
@@ -105,13 +104,9 @@ impl fmt::Display for Plan {
             }
         }
         writeln!(f, "  clone into new {}", self.namespaces)?;
-        if let Some(maps) = &self.id_maps {
-            for (name, lines) in [("uid", &maps.uids), ("gid", &maps.gids)] {
-                writeln!(f, "  map {name} {}", map_words(lines))?;
-            }
-        }
-        for interface in &self.interfaces {
-            writeln!(f, "  connect {interface}")?;
+        let maps = self.id_maps.as_ref().map(map_lines);
+        for line in maps.into_iter().flatten().chain(connect_lines(&self.interfaces)) {
+            writeln!(f, "  {line}")?;
         }
         writeln!(f, "init")?;
         for (index, step) in self.all_steps().enumerate() {
@@ -124,6 +119,24 @@ impl fmt::Display for Plan {
         }
         Ok(())
     }
+}
+
+impl fmt::Display for CgroupPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = if self.scope.is_some() { " by systemd" } else { "" };
+        write!(f, "make cgroup {}{by}", self.path)
+    }
+}
+
+/// The words for writing id maps.
+pub(crate) fn map_lines(maps: &IdMaps) -> Vec<String> {
+    let maps = [("uid", &maps.uids), ("gid", &maps.gids)];
+    maps.map(|(name, lines)| format!("map {name} {}", map_words(lines))).to_vec()
+}
+
+/// The words for connecting interfaces.
+pub(crate) fn connect_lines(interfaces: &[Interface]) -> Vec<String> {
+    interfaces.iter().map(|interface| format!("connect {interface}")).collect()
 }
 
 fn map_words(lines: &[IdMap]) -> String {

@@ -167,7 +167,7 @@ impl Interpreter {
             Naming::DosScript => {
                 "the file has the line ends of DOS: remove them (sed -i 's/\\r$//' FILE)".into()
             }
-            Naming::Script => return None,
+            Naming::Script => "put it into the container, or name one that is there".into(),
             Naming::Elf if library("ld-linux") => {
                 "it is linked for glibc, which the container does not have: take a program that \
                  is built statically or for the container's C library"

@@ -14,11 +14,13 @@ use crate::directory::{CONFIG_FILE, Directory, Origin, Place};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::join::{self, Joining};
-use crate::launch::{Created, Remnant, Running};
-use crate::log::Log;
+use crate::journal::Journal;
+use crate::launch::Created;
+use crate::outside::Remnant;
 use crate::own_file::{self, OwnFile};
 use crate::plan::Plan;
 use crate::process::ProcessId;
+use crate::running::Running;
 use crate::state::{CgroupDirectory, Entry, Record, RunDirectory, State};
 use crate::stdio::Stdio;
 use crate::terminal::{RelayEnds, Signals, Terminal, relay};
@@ -74,10 +76,11 @@ impl Session {
         state: &State,
         environment: &[String],
         args: &[OsString],
+        journal: &Journal,
     ) -> std::result::Result<u8, Box<NotJoined>> {
         let users = (std::io::stdin(), std::io::stdout());
         let begun = Signals::block().map_err(Error::io("block signals")).and_then(|signals| {
-            let joined = start_joined(state, environment, args, &users, &signals)?;
+            let joined = start_joined(state, environment, args, &users, &signals, journal)?;
             Ok((joined, signals))
         });
         let ((mut running, terminal), signals) = match begun {
@@ -86,8 +89,11 @@ impl Session {
         };
         // From here on the container's end is the kernel's to tell.
         drop(self);
+        journal.executed(&running);
+        journal.publish();
         let ended = stay(&running, terminal, &signals, SignalTarget::Program)
             .and_then(|killed_by| Ok(code(running.wait()?, killed_by)));
+        journal.done(|| "wait for the program's end".into());
         ended.map_err(|error| Box::new(NotJoined { error, held: None }))
     }
 
@@ -98,24 +104,26 @@ impl Session {
         directory: &Directory,
         sealed: Container,
         plan: &Plan,
-        log: &Log,
+        journal: &Journal,
     ) -> Result<u8> {
         // Dropped last: a signal that comes while this cleans up takes effect then.
         let signals = Signals::block().map_err(Error::io("block signals"))?;
         let is_init = sealed.init.unwrap_or(false);
         let users = (std::io::stdin(), std::io::stdout());
-        let launched = match self.launch(directory, sealed, plan, &users, log) {
+        let launched = match self.launch(directory, sealed, plan, &users, journal) {
             Ok(launched) => launched,
             Err(error) => {
                 self.entry.clear()?;
                 return Err(error);
             }
         };
+        journal.publish();
         let Launched { mut running, terminal, record, files } = launched;
         // Others may join while the program runs.
         let entry = self.entry.unlock()?;
         let target = if is_init { SignalTarget::Init } else { SignalTarget::Program };
         let stayed = stay(&running, terminal, &signals, target);
+        journal.done(|| "wait for the program's end".into());
         // Nobody starts the next container before this one's remains are removed; but
         // somebody may have found it dead, removed them, and started one already.
         let entry = entry.lock()?.filter(|entry| entry.holds(&record));
@@ -123,10 +131,17 @@ impl Session {
             running.disown();
         }
         let status = running.wait()?;
+        if let Some(limit) = running.out_of_memory() {
+            journal.remark(&format!(
+                "the OOM killer of the container's cgroup has ended the program: cgroups.memory \
+                 is {limit} bytes"
+            ));
+        }
         drop(files);
         if let Some(entry) = entry {
             entry.clear()?;
         }
+        journal.done(|| "clean up".into());
         Ok(code(status, stayed?))
     }
 
@@ -136,33 +151,39 @@ impl Session {
         sealed: Container,
         plan: &Plan,
         users: &'a Users,
-        log: &Log,
+        journal: &Journal,
     ) -> Result<Launched<'a>> {
         let mut state = intent(directory, sealed, plan);
         if state.may_leave_remains() {
             self.entry.write(&state)?;
+            journal.done(|| "record what will be made".into());
         }
         let remnant = match state.cgroup_path.is_some() && state.cgroup_path == self.remnant {
             true => Remnant::Known,
             false => Remnant::Unknown,
         };
-        let (begun, (mut record, files)) = plan.begin(&Stdio::inherit(), remnant, |created| {
+        let record = |created: &Created<'_>| {
             add_what_was_made(&mut state, created)?;
             Ok((self.entry.write(&state)?, Files::create(&state)?))
-        })?;
-        log.event(&format!("created, init is pid {}", begun.pid()));
+        };
+        let begun = plan.begin(&Stdio::inherit(), remnant, journal, record)?;
+        let (begun, (mut record, files)) = begun;
+        journal.event(format_args!("created, init is pid {}", begun.pid()));
         let (running, terminal) = match plan.terminal {
             false => (begun.run()?, None),
             true => {
                 let mut created = begun.ready()?;
                 let terminal = created.take_terminal().map(|master| connect(users, master));
                 let terminal = terminal.transpose()?;
+                journal.done(|| "connect the terminal".into());
                 (created.start()?, terminal)
             }
         };
+        journal.executed(&running);
         if let Some(program) = running.program() {
             state.program = Some(ProcessId::of_child(program)?);
             record = self.entry.write(&state)?;
+            journal.done(|| "record the program".into());
         }
         Ok(Launched { running, terminal, record, files })
     }
@@ -181,11 +202,13 @@ fn start_joined<'a>(
     args: &[OsString],
     users: &'a Users,
     signals: &Signals,
+    journal: &Journal,
 ) -> Result<(Running, Option<Terminal<'a>>)> {
     let host = Host::probe()?;
+    journal.done(|| "ask the host".into());
     // Until the program runs a signal ends this command, and what it has started with it.
     let wait = |channel: BorrowedFd<'_>| signals.wait_for(channel);
-    join::run(&Joining { state, host: &host, environment }, args, &wait, |master| {
+    join::run(&Joining { state, host: &host, environment }, args, journal, &wait, |master| {
         connect(users, master)
     })
 }

@@ -97,7 +97,11 @@ impl RunDirectory {
         match made {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => {
-                let by = if uid == 0 { "" } else { ", chosen by XDG_RUNTIME_DIR" };
+                let by = match std::env::var_os("XDG_RUNTIME_DIR") {
+                    _ if uid == 0 => "",
+                    Some(chosen) if !chosen.is_empty() => ", chosen by XDG_RUNTIME_DIR",
+                    _ => " (XDG_RUNTIME_DIR chooses another)",
+                };
                 other.map_err(Error::path(&format!("the run directory{by}: create"), &path))?
             }
         }

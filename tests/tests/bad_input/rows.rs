@@ -19,7 +19,13 @@ pub(super) type HostRow = (&'static str, &'static str, &'static str, &'static st
 pub(super) const HOST: [HostRow; 19] = [
     ("B34", r#"{"working_dir":"/nowhere"}"#, "1:16", "working_dir", "no such file|made by a mount"),
     ("B34", r#"{"working_dir":"/etc/passwd"}"#, "1:16", "working_dir", "not a directory"),
-    ("B35", r#"{"user":"nobody2"}"#, "1:9", "user", "\"nobody2\": not in the container's"),
+    (
+        "B35",
+        r#"{"user":"nobody2"}"#,
+        "1:9",
+        "user",
+        "\"nobody2\": not in the container's|add it there, or give its number",
+    ),
     ("B35", r#"{"user":"1:nogroup2"}"#, "1:9", "user", "\"nogroup2\": not in the container's"),
     (
         "B36",

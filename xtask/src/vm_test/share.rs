@@ -28,6 +28,7 @@ const OF_USERLAND: LeftOut = LeftOut {
         "programs::",
         "signals::",
         "terminal::",
+        "trace::",
         "users::",
         // They repeat something until a race would have shown.
         "clones_among_allocating_threads",

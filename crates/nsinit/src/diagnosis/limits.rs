@@ -14,7 +14,14 @@ pub(super) fn of_step(plan: &Plan, step: &Step, errno: Errno, scene: &Scene) -> 
     match (errno, step) {
         (Errno::AGAIN, Step::StayInit | Step::EnterPidNamespace) => {
             let limit = Denier::of_new_process(scene.pid);
-            let remedy = limit.remedy().unwrap_or_default();
+            let own = plan.cgroup.as_ref().is_some_and(|own| match &limit {
+                Denier::Limit { file, .. } => file.to_string_lossy().contains(&own.path),
+                _ => false,
+            });
+            let remedy = match own {
+                true => "raise cgroups.pids_max".into(),
+                false => limit.remedy().unwrap_or_default(),
+            };
             Some(format!("{limit} is used up: {remedy}"))
         }
         (Errno::NOSPC, Step::Rootfs(_)) => {

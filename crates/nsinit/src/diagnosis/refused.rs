@@ -4,7 +4,7 @@ use nsinit_namespaces::{Denier, Kinds};
 use nsinit_rootfs as rootfs;
 use rustix::io::Errno;
 
-use super::{Scene, lsm, masked, read};
+use super::{Scene, access, lsm, masked, read};
 use crate::plan::Plan;
 use crate::step::Step;
 
@@ -19,6 +19,7 @@ pub(super) fn of_step(plan: &Plan, step: &Step, errno: Errno, scene: &Scene) -> 
 fn own_rule(plan: &Plan, step: &Step, errno: Errno) -> Option<String> {
     let text = match (step, errno) {
         (Step::Rootfs(step), Errno::PERM) => return of_rootfs(plan, step),
+        (Step::Rootfs(step), Errno::ACCESS) => return access::unmade(plan, step.object()),
         (Step::Rlimit(_), Errno::PERM) => {
             "only CAP_SYS_RESOURCE may raise a hard limit: ask for no more than `ulimit -H` shows"
         }

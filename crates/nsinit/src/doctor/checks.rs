@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit, getuid};
 
 use super::files::{self, Place};
 use super::{Check, Planned};
-use crate::diagnosis::{limits, masked, read};
+use crate::diagnosis::{access, limits, masked, read};
 use crate::error::{Error, Result};
 use crate::plan::{JoinedNamespace, Plan};
 use crate::run;
@@ -37,6 +37,7 @@ pub(super) fn of(planned: &Planned, plan: &Plan) -> Vec<Check> {
         checks.push(asked("network", answer.map(|()| words(&plan.interfaces))));
     }
     checks.push(own_limits());
+    checks.extend(mount_points(plan));
     checks.extend(rlimits(plan));
     checks.extend(parameters(plan));
     checks.push(files::working_directory(plan, &Place::of(directory)));
@@ -167,6 +168,15 @@ fn own_limits() -> Check {
         return problem(keys.words());
     }
     Check::ok(NAME, "room for open files, mounts and keys")
+}
+
+/// Whether an ordinary user may make what the root filesystem lacks.
+fn mount_points(plan: &Plan) -> Option<Check> {
+    let hint = plan.all_steps().find_map(|step| match step {
+        Step::Rootfs(step) => access::unmade(plan, step.object()),
+        _ => None,
+    })?;
+    Some(Check::problem("mount points", "one is missing in the root filesystem", Some(hint)))
 }
 
 /// Limits of the program that only a privileged caller could give it.

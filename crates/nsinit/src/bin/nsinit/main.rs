@@ -26,6 +26,7 @@ fn run(arguments: Vec<OsString>) -> u8 {
             let _ = std::io::stdout().write_all(format!("{}\n", error.to_json()).as_bytes());
             error.exit_code()
         }
+        Err(error) if line.logs_errors() => error.exit_code(),
         Err(error) => report(&error),
     }
 }
