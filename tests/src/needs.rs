@@ -31,6 +31,14 @@ pub enum Need {
     NoSelinux,
     /// `newuidmap` and `newgidmap`.
     Newuidmap,
+    /// 4 GiB of memory, for what takes a hundred thousand of something.
+    Memory,
+    /// AppArmor, and `apparmor_parser` to load a profile with.
+    AppArmor,
+    /// SELinux, enforcing.
+    Selinux,
+    /// AppArmor that restricts user namespaces, as Ubuntu's does.
+    AppArmorUserns,
 }
 
 impl Need {
@@ -66,6 +74,20 @@ impl Need {
             Need::Newuidmap => lacks(
                 programs::on_host("newuidmap") && programs::on_host("newgidmap"),
                 "needs newuidmap and newgidmap (uidmap)",
+            ),
+            Need::Memory => lacks(memory() >= 4 << 20, "needs 4 GiB of memory"),
+            Need::AppArmor => lacks(
+                apparmor() && programs::on_host("apparmor_parser"),
+                "needs AppArmor and apparmor_parser",
+            ),
+            Need::Selinux => lacks(
+                fs::read_to_string("/sys/fs/selinux/enforce").is_ok_and(|on| on.trim() == "1"),
+                "needs SELinux, enforcing",
+            ),
+            Need::AppArmorUserns => lacks(
+                fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+                    .is_ok_and(|value| value.trim() != "0"),
+                "needs AppArmor that restricts user namespaces (Ubuntu)",
             ),
         }
     }
@@ -117,6 +139,13 @@ fn user_namespaces() -> Option<String> {
         }
         Err(error) => Some(format!("needs user namespaces: {}: {error}", probe.display())),
     }
+}
+
+/// In KiB.
+fn memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    total.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
 }
 
 fn apparmor() -> bool {

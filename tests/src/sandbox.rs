@@ -132,6 +132,13 @@ impl Sandbox {
         self
     }
 
+    /// The same, for what the caller does as the user that he is.
+    #[must_use]
+    pub fn with_own(mut self, setting: &str) -> Sandbox {
+        self.settings.push(setting.to_owned());
+        self
+    }
+
     /// Sets a variable in the environment of nsinit.
     #[must_use]
     pub fn env(mut self, key: &str, value: impl Into<OsString>) -> Sandbox {
@@ -278,8 +285,14 @@ impl Sandbox {
     /// `nsinit WORDS`, to its end.
     #[track_caller]
     pub fn nsinit<const N: usize>(&self, words: [&str; N]) -> Outcome {
-        let command = self.command(&words.map(|word| self.fill(word)));
-        Running::new(command, self.root().join("pid")).finish()
+        self.command_line(&words)
+    }
+
+    /// The same for any number of words.
+    #[track_caller]
+    pub fn command_line(&self, words: &[&str]) -> Outcome {
+        let words: Vec<String> = words.iter().map(|word| self.fill(word)).collect();
+        Running::new(self.command(&words), self.root().join("pid")).finish()
     }
 
     /// `nsinit exec --quiet WORDS` at a terminal.

@@ -29,6 +29,15 @@ fn the_plan_is_printed_and_nothing_is_done() {
 }
 
 #[test]
+fn the_plan_is_printed_for_tools() {
+    let sandbox = Sandbox::new().config(r#"{"hostname": "koye", "args": ["probe", "a b"]}"#);
+    let outcome = sandbox.nsinit(["plan", "--format", "json"]);
+    outcome.code(0).stdout_has("\"step\": \"set hostname koye\"").stdout_has("\"a b\"");
+    sandbox.nsinit(["plan", "--format", "yaml"]).code(2).stderr_has("json");
+    sandbox.assert_clean();
+}
+
+#[test]
 fn the_plan_of_a_bad_configuration_is_its_faults() {
     let sandbox = Sandbox::new().config(r#"{"hostnam": "x"}"#);
     sandbox.nsinit(["plan", "probe"]).code(125).stdout("").stderr_has("hostnam");
@@ -79,6 +88,13 @@ fn a_variable_is_added_for_one_command() {
         .nsinit(["exec", "--env", "A=2", "--env", "B=3", "probe", "env"])
         .code(0)
         .stdout("A=2\nB=3\nPATH=/bin\n");
+}
+
+#[test]
+fn a_variable_that_is_given_twice_has_its_last_value() {
+    require!(Container);
+    let sandbox = Sandbox::new().config(r#"{"environment": ["PATH=/bin", "A=1", "B=", "A=2"]}"#);
+    sandbox.run(["probe", "env"]).code(0).stdout("A=2\nB=\nPATH=/bin\n");
 }
 
 #[test]

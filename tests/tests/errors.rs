@@ -185,17 +185,44 @@ fn a_configuration_that_is_no_file_is_refused() {
 fn a_missing_root_filesystem_is_named() {
     for rootfs in ["nowhere", "/", "etc/passwd"] {
         let sandbox = Sandbox::new().config(&format!(r#"{{"rootfs": "{rootfs}"}}"#));
-        sandbox.run(["probe", "id"]).code(125).stdout("").stderr_has(rootfs);
+        let outcome = sandbox.run(["probe", "id"]);
+        outcome.code(125).stdout("").stderr_has("container.json:1:12: rootfs: ").stderr_has(rootfs);
     }
 }
 
 #[test]
 fn a_missing_source_of_a_bind_is_named() {
     require!(Container);
-    let sandbox = Sandbox::new()
-        .config(r#"{"mounts": [{"source": "$HOST/nowhere", "destination": "/data"}]}"#);
-    sandbox.run(["probe", "id"]).code(125).stdout("").stderr_has("nowhere");
+    let sandbox = Sandbox::new().config(
+        r#"{"mounts": [{"source": "$HOST", "destination": "/tmp"}, {"source": "$HOST/nowhere", "destination": "/data"}]}"#,
+    );
+    let place = "mounts[1].source: $HOST/nowhere: no such file or directory\n";
+    let outcome = sandbox.run(["probe", "id"]);
+    outcome.code(125).stdout("").stderr_has(&sandbox.fill(place)).stderr_has("container.json:1:");
     sandbox.assert_clean();
+}
+
+#[test]
+fn what_is_wrong_with_a_mount_is_told_at_its_key() {
+    require!(Container);
+    let mount = |mount: &str| {
+        let sandbox = Sandbox::new().host_file("file", "").config(&format!(
+            r#"{{"mounts": [{{"source": "$HOST", "destination": "/tmp"}}, {mount}]}}"#
+        ));
+        sandbox.run(["probe", "id"]).code(125).stdout("").err()
+    };
+    let err = mount(r#"{"source": "$HOST/file", "destination": "/etc"}"#);
+    assert!(err.contains(" mounts[1].destination: /etc: destination is a directory"), "{err}");
+    let err = mount(r#"{"type": "file", "content": "", "destination": "/x", "options": ["rw"]}"#);
+    assert!(err.contains(" mounts[1].options"), "{err}");
+}
+
+#[test]
+fn a_missing_source_of_the_command_line_is_told_as_such() {
+    require!(Container);
+    let sandbox = Sandbox::new().config("{}");
+    let outcome = sandbox.nsinit(["exec", "--bind", "$HOST/nowhere:/data", "probe", "id"]);
+    outcome.code(125).stderr_has(&sandbox.fill("nsinit: --bind: $HOST/nowhere: no such file"));
 }
 
 #[test]
@@ -221,4 +248,7 @@ fn an_error_is_one_line_and_no_control_characters() {
     require!(Container);
     let outcome = Sandbox::new().run(["/bin/\u{1b}]0;x\u{7}\nfake"]);
     outcome.code(127).stderr_lacks("\u{1b}").stderr_lacks("\nfake");
+    let sandbox = Sandbox::new().config(r#"{"rootfs": "no\u001b]0;x"}"#);
+    let outcome = sandbox.run(["probe"]);
+    outcome.code(125).stderr_has("container.json:1:12: rootfs: ").stderr_lacks("\u{1b}");
 }

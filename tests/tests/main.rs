@@ -1,9 +1,13 @@
 //! Black-box tests of the built `nsinit`, by theme. `cargo xtask test` runs them.
 
+mod audit;
+mod bad_input;
 mod builtin;
 mod cli;
+mod doctor;
 mod errors;
 mod examples;
+mod hints;
 mod hostile;
 mod joining;
 mod lifecycle;

@@ -91,18 +91,18 @@ fn a_bridge_of_the_host_is_out_of_reach() {
 fn ids_that_are_not_the_users_cannot_be_mapped() {
     require!(Root, UserNamespaces);
     let sandbox = ordinary().config(
-        r#"{"uid_mappings": [{"container_id": 0, "host_id": 0, "size": 10}], "gid_mappings": [{"container_id": 0, "host_id": 0, "size": 10}]}"#,
+        r#"{"namespaces": ["NEWNS", "NEWUSER"], "uid_mappings": [{"container_id": 0, "host_id": 0, "size": 10}], "gid_mappings": [{"container_id": 0, "host_id": 0, "size": 10}]}"#,
     );
-    sandbox.run(["probe", "id"]).code(125).stdout("");
+    sandbox.run(["probe", "id"]).code(125).stdout("").stderr_has("has no line nobody:0:10");
 }
 
 #[test]
 fn a_user_that_is_not_mapped_is_an_error() {
     require!(Root, UserNamespaces);
     let sandbox = ordinary().config(
-        r#"{"user": "33", "uid_mappings": [{"container_id": 0, "host_id": 65534, "size": 1}], "gid_mappings": [{"container_id": 0, "host_id": 65534, "size": 1}]}"#,
+        r#"{"namespaces": ["NEWNS", "NEWUSER"], "user": "33", "uid_mappings": [{"container_id": 0, "host_id": 65534, "size": 1}], "gid_mappings": [{"container_id": 0, "host_id": 65534, "size": 1}]}"#,
     );
-    sandbox.run(["probe", "id"]).code(125).stdout("").stderr_has("33");
+    sandbox.run(["probe", "id"]).code(125).stdout("").stderr_has("user: uid 33 is not mapped");
 }
 
 #[test]

@@ -32,7 +32,7 @@ struct Options {
 pub(crate) fn run(arguments: &[String]) -> Result {
     let options = parse(arguments)?;
     let Some(binary) = std::env::var_os(INSIDE) else {
-        let binary = options.binary.map_or_else(dist::run, Ok)?;
+        let binary = options.binary.map_or_else(dist::lean, Ok)?;
         return in_own_mount_namespace(&binary, arguments);
     };
     leave_unified_hierarchy();

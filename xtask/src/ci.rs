@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::cargo::{cargo, succeed};
+use crate::cargo::{cargo, root, succeed};
 use crate::test::Report;
 use crate::{Result, docs, test, tidy};
 
@@ -51,7 +51,8 @@ impl Stages {
 /// The workspace, and the packages outside it.
 fn format() -> Result {
     succeed(cargo(["fmt", "--all"]).arg("--check"))?;
-    test::consumers()?.into_iter().try_for_each(|directory| {
+    let fuzz = root().join("tests/fuzz");
+    test::consumers()?.into_iter().chain([fuzz]).try_for_each(|directory| {
         let manifest = directory.join("Cargo.toml");
         succeed(cargo(["fmt", "--check", "--manifest-path"]).arg(manifest))
     })

@@ -29,7 +29,7 @@ cargo xtask COMMAND
   tidy [--budget]                       the rules that a compiler does not check; --budget measures the first build
   docs                                  the documentation without warnings, and links that lead somewhere
   bench [--rounds N] [--json FILE]      our start-up time beside other runtimes', in alternating pairs
-  dist                                  the static release binary, into target/dist
+  dist                                  the release binaries, into target/dist
 ";
 
 fn main() -> ExitCode {
@@ -55,7 +55,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "tidy" => tidy::run(rest).map(|()| ExitCode::SUCCESS),
         "docs" => none(rest).and_then(|()| docs::run()).map(|()| ExitCode::SUCCESS),
         "bench" => bench::run(rest).map(|()| ExitCode::SUCCESS),
-        "dist" => none(rest).and_then(|()| dist::run()).map(|_| ExitCode::SUCCESS),
+        "dist" => none(rest).and_then(|()| dist::run()).map(|()| ExitCode::SUCCESS),
         "help" | "-h" | "--help" => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::hierarchy::{Hierarchies, Hierarchy, Mode, Version};
 use crate::limits::Limits;
 use crate::place;
-use crate::{v1, v2};
+use crate::{online, v1, v2};
 
 /// The v1 controllers that every job gets: for accounting, device rules, and
 /// to be able to stop and find all of its processes.
@@ -60,12 +60,7 @@ impl Cgroup {
         path: &str,
         limits: &Limits,
     ) -> Result<Cgroup, Error> {
-        let names = place::components(path)?;
-        limits.validate()?;
-        if let Some(reason) = hierarchies.unusable() {
-            return Err(Error::Unavailable { reason });
-        }
-        let needs = needs(hierarchies, limits)?;
+        let (names, needs) = prepare(hierarchies, path, limits)?;
         let mut making = Making::default();
         for need in &needs {
             if let Some(member) = make(need, &names)? {
@@ -87,6 +82,25 @@ impl Cgroup {
         Ok(Cgroup::new(std::mem::take(&mut making.members)))
     }
 
+    /// Whether [`create`](Cgroup::create) would find what it needs on this host. Makes
+    /// nothing, so that a cgroup of that path and what happens meanwhile are not seen.
+    ///
+    /// # Errors
+    /// As [`create`](Cgroup::create).
+    pub fn check(path: &str, limits: &Limits) -> Result<(), Error> {
+        let hierarchies = Hierarchies::detect();
+        let (_, needs) = prepare(&hierarchies, path, limits)?;
+        let mut nowhere = true;
+        for need in &needs {
+            let Some(base) = base(need)? else { continue };
+            nowhere = false;
+            if need.hierarchy.version == Version::V2 {
+                place::offers(need.hierarchy, &base, &need.controllers)?;
+            }
+        }
+        if nowhere { Err(not_delegated(&hierarchies)) } else { Ok(()) }
+    }
+
     /// Puts device rules in force in a cgroup that was made without, and may have
     /// processes by now: they had to make nodes that the rules do not let them make.
     ///
@@ -102,11 +116,7 @@ impl Cgroup {
             Some(member) => v2::devices(member.leaf(), rules),
             None => {
                 let missing_at = self.paths().into_iter().next().unwrap_or_default();
-                Err(Error::Controller {
-                    name: "devices",
-                    missing_at,
-                    privileged: place::privileged(),
-                })
+                Err(Error::Controller { name: "devices", missing_at, above: None })
             }
         }
     }
@@ -126,8 +136,7 @@ impl Cgroup {
         for name in needed {
             if !self.members().iter().any(|member| member.has(name)) {
                 let missing_at = self.paths().into_iter().next().unwrap_or_default();
-                let privileged = place::privileged();
-                return Err(Error::Controller { name, missing_at, privileged });
+                return Err(Error::Controller { name, missing_at, above: None });
             }
         }
         if !limits.unified.is_empty() && self.unified().is_none() {
@@ -177,6 +186,21 @@ fn undo(levels: &[Level], leaf: Option<&Dir>) {
 
 fn no_v2(name: &str) -> Error {
     Error::limit(name, "", "needs cgroup v2, which this host does not have for it")
+}
+
+/// The components of the path, and what is to be made.
+fn prepare<'a>(
+    hierarchies: &'a Hierarchies,
+    path: &'a str,
+    limits: &Limits,
+) -> Result<(Vec<&'a str>, Vec<Need<'a>>), Error> {
+    let names = place::components(path)?;
+    limits.validate()?;
+    online::check(limits)?;
+    match hierarchies.unusable() {
+        Some(reason) => Err(Error::Unavailable { reason }),
+        None => Ok((names, needs(hierarchies, limits)?)),
+    }
 }
 
 /// Distributes the limits over the hierarchies that can hold them.
@@ -260,7 +284,7 @@ fn in_v1(hierarchies: &Hierarchies, controller: &str) -> bool {
 fn unmounted(hierarchies: &Hierarchies, name: &'static str) -> Error {
     let first = hierarchies.v1().first().and_then(|hierarchy| hierarchy.mount_point.parent());
     let missing_at = first.unwrap_or(Path::new("/sys/fs/cgroup")).to_owned();
-    Error::Controller { name, missing_at, privileged: place::privileged() }
+    Error::Controller { name, missing_at, above: None }
 }
 
 fn not_delegated(hierarchies: &Hierarchies) -> Error {
@@ -272,18 +296,22 @@ fn not_delegated(hierarchies: &Hierarchies) -> Error {
     }
 }
 
+/// Where the cgroup goes in one hierarchy; `None` where it is not needed and not writable.
+fn base(need: &Need<'_>) -> Result<Option<Dir>, Error> {
+    let base = place::base(need.hierarchy)?;
+    if base.is_none() && need.required {
+        let own = need.hierarchy.own.clone();
+        let path: PathBuf = own.unwrap_or_else(|| need.hierarchy.mount_point.clone());
+        return Err(Error::NotDelegated { path, needed: need.controllers.clone() });
+    }
+    Ok(base)
+}
+
 /// The directory of one hierarchy; `None` where it is not needed and not writable.
 fn make(need: &Need<'_>, names: &[&str]) -> Result<Option<Member>, Error> {
     let mut attempt = 1;
     loop {
-        let Some(base) = place::base(need.hierarchy)? else {
-            if !need.required {
-                return Ok(None);
-            }
-            let own = need.hierarchy.own.clone();
-            let path: PathBuf = own.unwrap_or_else(|| need.hierarchy.mount_point.clone());
-            return Err(Error::NotDelegated { path, needed: need.controllers.clone() });
-        };
+        let Some(base) = base(need)? else { return Ok(None) };
         match make_below(need, base, names) {
             Err(error) if attempt < ATTEMPTS && vanished(&error) => attempt += 1,
             result => return result.map(Some),
@@ -305,7 +333,8 @@ fn make_below(need: &Need<'_>, base: Dir, names: &[&str]) -> Result<Member, Erro
             place::enable(hierarchy, above, &need.controllers)?;
         }
         let made = above.make(name)?;
-        let dir = match above.child(name) {
+        let opened = if made { above.made_child(name) } else { above.child(name) };
+        let dir = match opened {
             Ok(dir) => dir,
             Err(error) => {
                 if made {

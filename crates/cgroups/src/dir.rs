@@ -1,8 +1,6 @@
 //! Parent: one directory of a cgroup file system, used by descriptor.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +22,29 @@ const MARKS: [&str; 2] = ["trusted.nsinit", "user.nsinit"];
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// The whole text of a file of the kernel. Its size says nothing, so that asking for it
+/// would be in vain.
+pub(crate) fn read_all(file: &OwnedFd) -> Result<String, Errno> {
+    const PIECE: usize = 4096;
+    let mut text = Vec::with_capacity(PIECE);
+    loop {
+        text.reserve(PIECE);
+        match rustix::io::read(file, rustix::buffer::spare_capacity(&mut text)) {
+            Ok(0) => return String::from_utf8(text).map_err(|_| Errno::ILSEQ),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Writes a value with one system call, which is how these files want it.
+pub(crate) fn write_value(file: &OwnedFd, value: &str) -> Result<(), Errno> {
+    match rustix::io::retry_on_intr(|| rustix::io::write(file, value.as_bytes()))? {
+        written if written == value.len() => Ok(()),
+        _ => Err(Errno::IO),
+    }
+}
+
 /// An open directory, and its path for messages.
 #[derive(Debug)]
 pub(crate) struct Dir {
@@ -44,12 +65,17 @@ impl Dir {
     /// Opens a child, or a descendant by its relative path; it must be on a
     /// cgroup file system, too.
     pub(crate) fn child(&self, name: impl AsRef<OsStr>) -> Result<Dir, Error> {
+        let dir = self.made_child(name)?;
+        dir.version()?;
+        Ok(dir)
+    }
+
+    /// The same for one that was made just now: nothing can be mounted over it yet.
+    pub(crate) fn made_child(&self, name: impl AsRef<OsStr>) -> Result<Dir, Error> {
         let path = self.path.join(name.as_ref());
         let fd = rustix::fs::openat(&self.fd, name.as_ref(), DIRECTORY, Mode::empty())
             .map_err(|e| at("open", &path, e))?;
-        let dir = Dir { fd, path };
-        dir.version()?;
-        Ok(dir)
+        Ok(Dir { fd, path })
     }
 
     /// Opens the directory above.
@@ -138,26 +164,17 @@ impl Dir {
     }
 
     pub(crate) fn read_raw(&self, name: &str) -> Result<String, Errno> {
-        let fd = self.file(name, OFlags::RDONLY)?;
-        let mut text = String::new();
-        File::from(fd)
-            .read_to_string(&mut text)
-            .map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::ILSEQ))?;
-        Ok(text)
+        read_all(&self.file(name, OFlags::RDONLY)?)
     }
 
-    /// Writes a value with one system call, which is how these files want it.
+    /// Writes a value with one system call.
     pub(crate) fn write(&self, name: &str, value: &str) -> Result<(), Error> {
         self.write_raw(name, value)
             .map_err(|errno| self.refused(&format!("write {value}"), name, errno))
     }
 
     pub(crate) fn write_raw(&self, name: &str, value: &str) -> Result<(), Errno> {
-        let fd = self.file(name, OFlags::WRONLY)?;
-        match rustix::io::retry_on_intr(|| rustix::io::write(&fd, value.as_bytes()))? {
-            written if written == value.len() => Ok(()),
-            _ => Err(Errno::IO),
-        }
+        write_value(&self.file(name, OFlags::WRONLY)?, value)
     }
 
     /// The names of the child cgroups, which may be any bytes.

@@ -47,8 +47,8 @@ pub enum Error {
         name: &'static str,
         /// The first directory, seen from the root, that lacks it.
         missing_at: PathBuf,
-        /// Whether the caller's effective user is root.
-        privileged: bool,
+        /// The directory above, where that has it.
+        above: Option<PathBuf>,
     },
     /// The controllers of a cgroup cannot be passed on, because processes are in it.
     InternalProcesses {
@@ -161,16 +161,14 @@ impl Error {
 
     /// What the caller could do about it, as a sentence; `None` where nothing is known.
     pub fn hint(&self) -> Option<String> {
-        const DELEGATE: &str = "let systemd delegate a cgroup: \
-             systemd-run --user --scope -p Delegate=yes nsinit …";
         match self {
-            Error::NotDelegated { .. } | Error::Controller { privileged: false, .. } => {
-                Some(DELEGATE.to_owned())
-            }
-            Error::Controller { name, privileged: true, .. } => Some(format!(
-                "/proc/cgroups and the kernel's command line (cgroup_disable=) tell whether \
-                 {name} exists; whoever made the outer cgroup can switch it on there"
+            Error::NotDelegated { .. } => Some(format!(
+                "{DELEGATE}; without systemd root makes a cgroup, gives it to this user (chown), \
+                 and starts the caller in it"
             )),
+            Error::Controller { name, missing_at, above } => {
+                Some(pass_on(name, missing_at, above.as_deref()))
+            }
             Error::InternalProcesses { path, .. } => Some(format!(
                 "on cgroup v2 a cgroup has processes or passes controllers on, not both: \
                  move the processes of {} into a child of it",
@@ -194,6 +192,35 @@ impl Error {
             ),
             _ => None,
         }
+    }
+}
+
+const DELEGATE: &str =
+    "let systemd delegate a cgroup: systemd-run --user --scope -p Delegate=yes nsinit …";
+
+/// Who has to pass a controller on to the first directory that lacks it.
+fn pass_on(name: &str, missing_at: &Path, above: Option<&Path>) -> String {
+    let depth = |start: &str, end: &str| {
+        missing_at.components().rev().position(|part| {
+            let part = part.as_os_str().to_string_lossy();
+            part.starts_with(start) && part.ends_with(end)
+        })
+    };
+    match (depth("user@", ".service"), depth("user", ".slice"), above) {
+        (Some(1..), ..) => DELEGATE.to_owned(),
+        (Some(0), ..) | (None, Some(_), _) => {
+            "as root, have systemd pass it on to users: systemctl edit user@.service, with the \
+             lines [Service] and Delegate=cpu cpuset io memory pids, then log in anew"
+                .to_owned()
+        }
+        (_, _, Some(above)) => format!(
+            "whoever owns the cgroup above has to pass it on: echo +{name} > {}",
+            above.join("cgroup.subtree_control").display()
+        ),
+        (_, _, None) => format!(
+            "no cgroup that can be seen here has it: /proc/cgroups and the kernel's command line \
+             (cgroup_disable=) tell whether {name} exists; an outer container may keep it back"
+        ),
     }
 }
 
@@ -302,18 +329,22 @@ mod tests {
     }
 
     #[test]
-    fn only_unprivileged_callers_are_sent_to_systemd() {
-        let missing = |privileged| Error::Controller {
-            name: "memory",
-            missing_at: "/sys/fs/cgroup/user.slice".into(),
-            privileged,
+    fn who_has_to_pass_a_controller_on_is_told() {
+        let hint = |at: &str| {
+            let missing_at = at.into();
+            let above = Some("/sys/fs/cgroup".into());
+            let error = Error::Controller { name: "memory", missing_at, above };
+            assert_eq!(error.to_string(), format!("{at}: controller memory is not available here"));
+            error.hint().expect("there is one")
         };
-        let line = "systemd-run --user --scope -p Delegate=yes";
-        assert!(missing(false).hint().is_some_and(|h| h.contains(line)));
-        assert!(missing(true).hint().is_some_and(|h| !h.contains(line)));
-        assert_eq!(
-            missing(false).to_string(),
-            "/sys/fs/cgroup/user.slice: controller memory is not available here"
-        );
+        let user = "/sys/fs/cgroup/user.slice/user-1000.slice";
+        assert!(hint(user).contains("systemctl edit user@.service"));
+        assert!(hint(&format!("{user}/user@1000.service")).contains("user@.service"));
+        let scope = "systemd-run --user --scope -p Delegate=yes";
+        assert!(hint(&format!("{user}/user@1000.service/app.slice")).contains(scope));
+        let line = "echo +memory > /sys/fs/cgroup/cgroup.subtree_control";
+        assert!(hint("/sys/fs/cgroup/a").ends_with(line));
+        let error = Error::NotDelegated { path: user.into(), needed: vec![] };
+        assert!(error.hint().expect("there is one").contains(scope));
     }
 }

@@ -1,11 +1,15 @@
 //! Parent: what this host has of cgroups, found by looking and not by asking for a version.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode as FileMode, OFlags};
+use rustix::io::Errno;
+
+use crate::dir::read_all;
 use crate::error::Error;
 use crate::mountinfo::{CgroupMount, cgroup_mounts};
+use crate::place;
 
 /// Which of the two interfaces of the kernel a hierarchy has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +68,12 @@ impl Hierarchy {
     pub fn has(&self, controller: &str) -> bool {
         self.controllers.iter().any(|name| name == controller)
     }
+
+    /// The directory below which the caller's cgroups are made; `None` where it may write
+    /// no suitable one.
+    pub fn place(&self) -> Option<PathBuf> {
+        Some(place::base(self).ok()??.path().to_owned())
+    }
 }
 
 /// All hierarchies of this host, as they were when [`detect`](Hierarchies::detect) looked.
@@ -81,7 +91,7 @@ impl Hierarchies {
     /// A host without usable cgroups is a finding and no error: the mode is
     /// [`Mode::None`] and [`unusable`](Hierarchies::unusable) says why.
     pub fn detect() -> Hierarchies {
-        let read = |path: &str| fs::read_to_string(path).map_err(|e| (path.to_owned(), e));
+        let read = |path: &str| read_file(path).map_err(|e| (path.to_owned(), e.into()));
         let texts = read("/proc/self/mountinfo")
             .and_then(|mounts| read("/proc/self/cgroup").map(|own| (mounts, own)));
         let (mounts, own) = match texts {
@@ -95,12 +105,12 @@ impl Hierarchies {
             }
         };
         // Absent on kernels without any v1 controller; then v2's own files tell.
-        let known = fs::read_to_string("/proc/cgroups").unwrap_or_default();
+        let known = read_file("/proc/cgroups").unwrap_or_default();
         let mut found = Hierarchies::parse(&mounts, &own, &known);
         found.drop_hidden();
         if let Some(v2) = &mut found.v2 {
             let file = v2.mount_point.join("cgroup.controllers");
-            let names = fs::read_to_string(file).unwrap_or_default();
+            let names = read_file(file).unwrap_or_default();
             v2.controllers = names.split_ascii_whitespace().map(str::to_owned).collect();
         }
         found
@@ -210,6 +220,11 @@ impl Hierarchies {
     }
 }
 
+fn read_file(path: impl rustix::path::Arg) -> Result<String, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    read_all(&rustix::fs::open(path, flags, FileMode::empty())?)
+}
+
 /// Of several mounts of one hierarchy the one that shows the caller's own
 /// cgroup, writable rather than read-only, else the first.
 fn best<'a>(
@@ -234,7 +249,8 @@ fn best<'a>(
 /// Where the cgroup `own` is in a mount whose root is the cgroup `root`.
 fn below(mount_point: &Path, root: &str, own: &str) -> Option<PathBuf> {
     // A process outside its cgroup namespace's root has "/../x" (cgroup_namespaces(7)).
-    if root.contains("/..") || own.contains("/..") {
+    let outside = |path: &str| !path.starts_with('/') || path.contains("/..");
+    if outside(root) || outside(own) {
         return None;
     }
     let rest = Path::new(own).strip_prefix(root).ok()?;

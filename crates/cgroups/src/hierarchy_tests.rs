@@ -107,3 +107,13 @@ fn this_host_is_parsed() {
     let found = Hierarchies::detect();
     assert_eq!(found.mode() == Mode::None, found.unusable().is_some());
 }
+
+#[test]
+fn an_own_cgroup_never_lies_outside_of_its_mount() {
+    // Found by fuzzing: an absolute rest replaces what it is joined to.
+    for (root, own) in [("", "/etc"), ("", "../etc"), ("/..", "/a"), ("/", "/a/../../etc")] {
+        let mounts = format!("31 25 0:26 {root} /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+        let found = Hierarchies::parse(&mounts, &format!("0::{own}\n"), KNOWN);
+        assert_eq!(found.v2().map(|tree| tree.own.clone()), Some(None), "{root:?} {own:?}");
+    }
+}

@@ -63,6 +63,7 @@ mod hierarchy;
 mod kill;
 mod limits;
 mod mountinfo;
+mod online;
 mod place;
 mod remove;
 mod stats;

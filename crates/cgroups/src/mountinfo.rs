@@ -32,7 +32,9 @@ pub(crate) fn cgroup_mounts(mountinfo: &str) -> Vec<CgroupMount> {
     let covered = |line: &Line<'_>| {
         lines.iter().any(|other| other.parent == line.id && other.place == line.place)
     };
-    lines.iter().filter(|line| !covered(line)).filter_map(|line| line.mount.clone()).collect()
+    // Hosts have thousands of other mounts, whose covers nobody wants to know.
+    let cgroups = lines.iter().filter(|line| line.mount.is_some());
+    cgroups.filter(|line| !covered(line)).filter_map(|line| line.mount.clone()).collect()
 }
 
 /// proc_pid_mountinfo(5): ID, parent, major:minor, root, mount point, options,

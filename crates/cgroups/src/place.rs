@@ -110,10 +110,7 @@ pub(crate) fn enable(
     if off.is_empty() {
         return Ok(());
     }
-    let available = words(&dir.read("cgroup.controllers")?);
-    if let Some(name) = off.iter().find(|name| !available.iter().any(|other| other == *name)) {
-        return Err(missing(hierarchy, dir, name));
-    }
+    offers(hierarchy, dir, &off)?;
     // For controllers of threads alone (cpu, cpuset, pids) the kernel would not refuse:
     // it makes the cgroup a threaded one, below which nothing can be started.
     // The root of all is exempt, and the only one without a type.
@@ -141,6 +138,17 @@ pub(crate) fn enable(
     })
 }
 
+/// Whether the controllers can be switched on for the children of a v2 cgroup.
+pub(crate) fn offers(
+    hierarchy: &Hierarchy,
+    dir: &Dir,
+    controllers: &[&'static str],
+) -> Result<(), Error> {
+    let available = words(&dir.read("cgroup.controllers")?);
+    let lacking = controllers.iter().find(|name| !available.iter().any(|other| other == *name));
+    lacking.map_or(Ok(()), |name| Err(missing(hierarchy, dir, name)))
+}
+
 /// Names the first cgroup on the way down that lacks a controller.
 fn missing(hierarchy: &Hierarchy, dir: &Dir, name: &'static str) -> Error {
     let mut way: Vec<&Path> = dir
@@ -149,12 +157,14 @@ fn missing(hierarchy: &Hierarchy, dir: &Dir, name: &'static str) -> Error {
         .take_while(|path| path.starts_with(&hierarchy.mount_point))
         .collect();
     way.reverse();
-    let lacks = |path: &&&Path| {
+    let lacks = |path: &&Path| {
         let text = std::fs::read_to_string(path.join("cgroup.controllers")).unwrap_or_default();
         !words(&text).iter().any(|other| other == name)
     };
-    let missing_at = way.iter().find(lacks).map_or(dir.path(), |path| path).to_owned();
-    Error::Controller { name, missing_at, privileged: privileged() }
+    let at = way.iter().position(lacks).unwrap_or(way.len().saturating_sub(1));
+    let missing_at = way.get(at).map_or(dir.path(), |path| path).to_owned();
+    let above = at.checked_sub(1).map(|above| way[above].to_owned());
+    Error::Controller { name, missing_at, above }
 }
 
 /// Gives a new v1 cpuset, or one that somebody left empty, the CPUs and memory

@@ -1,5 +1,6 @@
 //! Parent: removing a cgroup and what was made below it, and never moving anybody out of it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,24 @@ use crate::kill::describe;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Cgroup {
+    /// Removes the cgroup where nothing is in it any more, neither a process nor another
+    /// cgroup; `false` where something is, in one hierarchy at least.
+    ///
+    /// # Errors
+    /// [`Error::Io`]. What is gone already is no error.
+    pub fn remove_empty(&self) -> Result<bool, Error> {
+        let mut all = true;
+        for member in self.members() {
+            let Some(Level { dir: above, .. }) = member.above.last() else { continue };
+            match is_child(above, &member.leaf)?.then(|| above.remove(name_of(&member.leaf))) {
+                None | Some(Ok(()) | Err(Errno::NOENT | Errno::NODEV)) => remove_above(member)?,
+                Some(Err(Errno::BUSY | Errno::NOTEMPTY)) => all = false,
+                Some(Err(errno)) => return Err(Error::io("rmdir", member.leaf.path(), errno)),
+            }
+        }
+        Ok(all)
+    }
+
     /// Removes the cgroup, with the cgroups that its processes made below it,
     /// in every hierarchy, and the parents that `create` had to make for it or
     /// for another job, when they are empty.
@@ -43,6 +62,11 @@ fn remove(member: &Member, deadline: Instant) -> Result<(), Error> {
     remove_below(&member.leaf, deadline)?;
     let Some(Level { dir: above, .. }) = member.above.last() else { return Ok(()) };
     remove_child(above, &member.leaf, deadline)?;
+    remove_above(member)
+}
+
+/// Removes the parents that were made for it or another one and have no child left.
+fn remove_above(member: &Member) -> Result<(), Error> {
     let all: Vec<&Level> = member.above.iter().collect();
     for pair in all.windows(2).rev() {
         let (over, level) = (pair[0], pair[1]);
@@ -95,21 +119,27 @@ fn next(top: &Dir, below: &Path) -> Result<Option<PathBuf>, Error> {
     }
 }
 
+fn name_of(dir: &Dir) -> &OsStr {
+    dir.path().file_name().unwrap_or_default()
+}
+
+/// Somebody may have removed a directory and made another one of that name.
+fn is_child(above: &Dir, dir: &Dir) -> Result<bool, Error> {
+    match statat(above.fd(), name_of(dir), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) => Ok(found.st_ino == dir.identity()?.1),
+        Err(Errno::NOENT | Errno::NODEV) => Ok(false),
+        Err(errno) => Err(Error::io("stat", dir.path(), errno)),
+    }
+}
+
 /// Removes one directory, waiting for processes that are about to end.
 fn remove_child(above: &Dir, dir: &Dir, deadline: Instant) -> Result<(), Error> {
-    let Some(name) = dir.path().file_name() else { return Ok(()) };
-    // Somebody may have removed it and made another one of that name.
-    let same = match statat(above.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) => found.st_ino == dir.identity()?.1,
-        Err(Errno::NOENT | Errno::NODEV) => false,
-        Err(errno) => return Err(Error::io("stat", dir.path(), errno)),
-    };
-    if !same {
+    if !is_child(above, dir)? {
         return Ok(());
     }
     let mut pause = Pause::new();
     loop {
-        match above.remove(name) {
+        match above.remove(name_of(dir)) {
             Ok(()) | Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
             Err(Errno::BUSY) if Instant::now() < deadline => {}
             Err(Errno::BUSY) => {

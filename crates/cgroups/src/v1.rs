@@ -1,10 +1,11 @@
 //! Parent: limits in the files of version 1 (kernel documents `cgroup-v1/*.rst`).
 
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::cgroup::Member;
 use crate::device::{DeviceRule, merged};
-use crate::dir::Dir;
+use crate::dir::{Dir, write_value};
 use crate::error::Error;
 use crate::limits::{Limits, Swap};
 
@@ -133,9 +134,11 @@ pub(crate) fn devices(dir: &Dir, rules: &[DeviceRule]) -> Result<(), Error> {
     if !everything {
         dir.write_raw("devices.deny", "a").map_err(|e| refused("devices.deny", "a", e))?;
     }
+    let allow = dir.file("devices.allow", OFlags::WRONLY);
+    let allow = allow.map_err(|e| refused("devices.allow", "rules", e))?;
     for rule in &rules {
         let text = rule.to_string();
-        dir.write_raw("devices.allow", &text).map_err(|e| refused("devices.allow", &text, e))?;
+        write_value(&allow, &text).map_err(|e| refused("devices.allow", &text, e))?;
     }
     let expected = if everything { vec![DeviceRule::ALL] } else { rules };
     match difference(&expected, &dir.read("devices.list")?)? {

@@ -223,11 +223,14 @@ impl Container {
     /// # Errors
     /// Everything that is wrong with the text, at most twenty faults.
     pub fn from_str(text: &str, source_name: &str) -> Result<Container, Faults> {
-        match serde_json::from_str::<Container>(text) {
-            Ok(container) if check::run(&container).is_empty() => Ok(container),
-            Ok(_) => Err(explain::text(text, source_name, None)),
-            Err(cause) => Err(explain::text(text, source_name, Some(&cause))),
+        let container = serde_json::from_str::<Container>(text)
+            .map_err(|cause| explain::text(text, source_name, &cause))?;
+        let findings = check::run(&container);
+        if findings.is_empty() {
+            return Ok(container);
         }
+        drop(container);
+        Err(explain::in_text(text, source_name, findings))
     }
 
     /// Checks all that can be known without the host.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::fault::Fault;
 use crate::{Faults, MAX_FILE_SIZE};
 
 /// Why a `container.json` could not be loaded.
@@ -33,18 +34,25 @@ pub enum Error {
     Faults(Faults),
 }
 
+impl Error {
+    /// All that is wrong, also where it is wrong with the file as a whole.
+    pub fn faults(&self) -> Faults {
+        let (path, message) = match self {
+            Error::Faults(faults) => return faults.clone(),
+            Error::Read { path, source } => (path, words(source)),
+            Error::NotAFile { path, kind } => (path, format!("is {kind}, must be a regular file")),
+            Error::TooLarge { path } => {
+                (path, format!("is larger than {} MiB, which is the limit", MAX_FILE_SIZE >> 20))
+            }
+        };
+        let name = path.display().to_string();
+        Faults::new(Some(name), vec![Fault::new(String::new(), message, None)])
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Read { path, source } => write!(f, "{}: {}", path.display(), words(source)),
-            Error::NotAFile { path, kind } => {
-                write!(f, "{}: is {kind}, must be a regular file", path.display())
-            }
-            Error::TooLarge { path } => {
-                write!(f, "{}: larger than {} MiB", path.display(), MAX_FILE_SIZE >> 20)
-            }
-            Error::Faults(faults) => faults.fmt(f),
-        }
+        self.faults().fmt(f)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Parent: the second reading of a faulty text, which tells all that is wrong.
 
+use std::ops::Range;
 use std::str::Utf8Error;
 
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use crate::key_path::KeyPath;
 use crate::mismatch;
 
 /// All faults of `text`; `cause` is what the first reading stumbled over.
-pub(crate) fn text(text: &str, name: &str, cause: Option<&serde_json::Error>) -> Faults {
+pub(crate) fn text(text: &str, name: &str, cause: &serde_json::Error) -> Faults {
     let (root, mut found) = json::parse(text);
     if let Some(mut root) = root {
         if let Some(container) = decode(&mut root, text, &mut found) {
@@ -21,8 +22,20 @@ pub(crate) fn text(text: &str, name: &str, cause: Option<&serde_json::Error>) ->
         }
     }
     if found.is_empty() {
-        found.extend(cause.map(|cause| unexplained(text, cause)));
+        found.push(unexplained(text, cause));
     }
+    told(text, name, found)
+}
+
+/// What was found in a value that was read from `text`.
+pub(crate) fn in_text(text: &str, name: &str, list: Vec<Finding>) -> Faults {
+    match json::parse(text) {
+        (Some(root), _) => told(text, name, placed(list, &root).collect()),
+        (None, _) => findings(list),
+    }
+}
+
+fn told(text: &str, name: &str, mut found: Vec<TextFault>) -> Faults {
     found.sort_by_key(|fault| fault.span.start);
     let located = |fault: TextFault| locate(text, fault);
     let faults = found.into_iter().take(MOST_FAULTS + 1).map(located).collect();
@@ -39,17 +52,15 @@ pub(crate) fn at(
     suggestion: Option<String>,
 ) -> Faults {
     let (root, _) = json::parse(text);
-    let (path, span) = match root.as_ref().and_then(|root| root.named(KeyPath::default(), path)) {
-        Some((found, span)) => (found, span),
-        None => {
-            return Faults::new(
-                Some(name.to_owned()),
-                vec![Fault::new(path.into(), message, suggestion)],
-            );
-        }
-    };
-    let fault = TextFault { path, span, message, suggestion };
-    Faults::new(Some(name.to_owned()), vec![locate(text, fault)])
+    let mut paths = std::iter::successors(Some(path), |path| {
+        path.rfind(['.', '[']).map(|end| path.split_at(end).0)
+    });
+    let span = root.and_then(|root| paths.find_map(|path| root.named(KeyPath::default(), path)));
+    let mut fault = Fault::new(path.to_owned(), message, suggestion);
+    if let Some(span) = span {
+        fault = located(text, span, fault);
+    }
+    Faults::new(Some(name.to_owned()), vec![fault])
 }
 
 /// Faults of a value that was not read from a text.
@@ -86,6 +97,10 @@ fn decode(root: &mut Node, text: &str, found: &mut Vec<TextFault>) -> Option<Con
             found.push(mismatch::tell(root, &positions, &error, text));
         }
         root.drop_at(&positions);
+        if let Some(key) = mismatch::meant(root, &positions, &error) {
+            // What the key that was meant lacks is no fault of its own.
+            root.rename(&positions, key);
+        }
     }
     None
 }
@@ -106,9 +121,10 @@ fn placed(findings: Vec<Finding>, root: &Node) -> impl Iterator<Item = TextFault
     let kept = findings
         .into_iter()
         .filter(|finding| !finding.because.iter().any(|path| root.has_lost(path)));
-    kept.map(|Finding { path, message, suggestion, .. }| {
+    kept.map(|Finding { path, message, suggestion, on_key, .. }| {
+        let key = root.key_span(&path).filter(|_| on_key);
         let (node, path, _) = root.find(&path);
-        TextFault { path, span: node.span.clone(), message, suggestion }
+        TextFault { path, span: key.unwrap_or(node.span.clone()), message, suggestion }
     })
 }
 
@@ -124,12 +140,16 @@ fn unexplained(text: &str, cause: &serde_json::Error) -> TextFault {
 
 fn locate(text: &str, fault: TextFault) -> Fault {
     let TextFault { path, span, message, suggestion } = fault;
+    located(text, span, Fault::new(path.text(), message, suggestion))
+}
+
+fn located(text: &str, span: Range<usize>, fault: Fault) -> Fault {
     let lines = Lines(text);
     let position = lines.position(span.start);
     Fault {
         line: Some(position.line),
         column: Some(position.column),
         excerpt: Some(lines.excerpt(span)),
-        ..Fault::new(path.text(), message, suggestion)
+        ..fault
     }
 }

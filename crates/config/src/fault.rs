@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::suggest::is_printable;
+use serde::Serialize;
+
+use crate::suggest::{escaped, is_printable};
 
 /// Most faults that are told at once.
 pub(crate) const MOST_FAULTS: usize = 20;
@@ -77,7 +79,7 @@ impl Faults {
     pub(crate) fn new(source_name: Option<String>, mut faults: Vec<Fault>) -> Faults {
         let more = faults.len() > MOST_FAULTS;
         faults.truncate(MOST_FAULTS);
-        Faults { source_name, faults, more }
+        Faults { source_name: source_name.map(|name| escaped(&name)), faults, more }
     }
 
     /// The faults, never none.
@@ -115,14 +117,38 @@ impl IntoIterator for Faults {
     }
 }
 
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Faults {
+    /// The same text for a terminal that shows colours. Whether there is one, and
+    /// whether colours are wanted (`NO_COLOR`), is the caller's to know.
+    pub fn coloured(&self) -> impl fmt::Display + '_ {
+        Coloured(self)
+    }
+
+    /// For tools: an array of objects with `file`, `line`, `column`, `path`,
+    /// `message` and `suggestion`; `null` where there is none.
+    pub fn to_json(&self) -> String {
+        let file = self.source_name.as_deref();
+        let record = |fault: &Fault| {
+            let Fault { path, message, suggestion, line, column, .. } = fault.clone();
+            Record { file, line, column, path, message, suggestion }
+        };
+        let records: Vec<_> = self.faults.iter().map(record).collect();
+        serde_json::to_string_pretty(&records).unwrap_or_default()
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, style: &Style) -> fmt::Result {
         for (index, fault) in self.faults.iter().enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }
-            self.write_place(f, fault)?;
-            fault.fmt(f)?;
+            if let Some(name) = &self.source_name {
+                write!(f, "{}{name}:", style.place)?;
+                if let (Some(line), Some(column)) = (fault.line, fault.column) {
+                    write!(f, "{line}:{column}:")?;
+                }
+                write!(f, "{} ", style.end)?;
+            }
+            fault.write(f, style)?;
         }
         if self.more {
             write!(f, "\nthere are more faults; these are the first {MOST_FAULTS}")?;
@@ -131,34 +157,73 @@ impl fmt::Display for Faults {
     }
 }
 
-impl Faults {
-    fn write_place(&self, f: &mut fmt::Formatter<'_>, fault: &Fault) -> fmt::Result {
-        if let Some(name) = &self.source_name {
-            write!(f, "{name}:")?;
-            if let (Some(line), Some(column)) = (fault.line, fault.column) {
-                write!(f, "{line}:{column}:")?;
-            }
-            write!(f, " ")?;
-        }
-        Ok(())
+/// A fault as tools read it.
+#[derive(Serialize)]
+struct Record<'a> {
+    file: Option<&'a str>,
+    line: Option<usize>,
+    column: Option<usize>,
+    path: String,
+    message: String,
+    suggestion: Option<String>,
+}
+
+/// What sets the parts of a message off (ECMA-48, SGR).
+struct Style {
+    place: &'static str,
+    margin: &'static str,
+    mark: &'static str,
+    help: &'static str,
+    end: &'static str,
+}
+
+const PLAIN: Style = Style { place: "", margin: "", mark: "", help: "", end: "" };
+
+const COLOURS: Style = Style {
+    place: "\u{1b}[1m",
+    margin: "\u{1b}[34m",
+    mark: "\u{1b}[1;31m",
+    help: "\u{1b}[1;36m",
+    end: "\u{1b}[0m",
+};
+
+struct Coloured<'a>(&'a Faults);
+
+impl fmt::Display for Coloured<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, &COLOURS)
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, &PLAIN)
     }
 }
 
 impl fmt::Display for Fault {
     /// Path and message, the source line if there is one, and the help.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, &PLAIN)
+    }
+}
+
+impl Fault {
+    fn write(&self, f: &mut fmt::Formatter<'_>, style: &Style) -> fmt::Result {
+        let Style { place, margin, mark, help, end } = style;
         if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
+            write!(f, "{place}{}:{end} ", self.path)?;
         }
         write!(f, "{}", self.message)?;
         let number = self.line.map(|line| line.to_string()).unwrap_or_default();
-        let margin = number.len();
+        let space = " ".repeat(number.len());
         if let Some(Excerpt { text, indent, width }) = &self.excerpt {
-            write!(f, "\n {number} | {text}")?;
-            write!(f, "\n {:margin$} | {:indent$}{}", "", "", "^".repeat(*width))?;
+            write!(f, "\n {margin}{number} |{end} {text}")?;
+            let carets = "^".repeat(*width);
+            write!(f, "\n {margin}{space} |{end} {:indent$}{mark}{carets}{end}", "")?;
         }
-        if let Some(help) = &self.suggestion {
-            write!(f, "\n {:margin$} help: {help}", "")?;
+        if let Some(suggestion) = &self.suggestion {
+            write!(f, "\n {space} {help}help:{end} {suggestion}")?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 
 use crate::{Container, Error, Faults, explain};
 
@@ -40,8 +41,15 @@ impl ConfigFile {
         let path = path.as_ref();
         // A named pipe must not block us (open(2), ENXIO and O_NONBLOCK).
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = openat(CWD, path, flags, Mode::empty())
-            .map_err(|errno| Error::Read { path: path.into(), source: errno.into() })?;
+        let file = openat(CWD, path, flags, Mode::empty()).map_err(|errno| {
+            match path.metadata() {
+                // A socket has no other way to be opened (open(2), ENXIO).
+                Ok(found) if errno == Errno::NXIO && !found.is_file() => {
+                    Error::NotAFile { path: path.into(), kind: kind(&found) }
+                }
+                _ => Error::Read { path: path.into(), source: errno.into() },
+            }
+        })?;
         ConfigFile::read(file.into(), path)
     }
 
@@ -56,7 +64,8 @@ impl ConfigFile {
         if !metadata.is_file() {
             return Err(Error::NotAFile { path, kind: kind(&metadata) });
         }
-        let mut content = Vec::new();
+        let size = usize::try_from(metadata.len().min(MAX_FILE_SIZE)).unwrap_or(0);
+        let mut content = Vec::with_capacity(size + 1);
         file.take(MAX_FILE_SIZE + 1).read_to_end(&mut content).map_err(failed)?;
         if u64::try_from(content.len()).is_ok_and(|size| size <= MAX_FILE_SIZE) {
             Ok(ConfigFile { path, metadata, content })

@@ -1,10 +1,12 @@
 //! Parent: words for values that cannot be decoded.
 
+use nsinit_namespaces::Namespace;
+
 use crate::decode::{DecodeError, Kind};
 use crate::json::{Node, TextFault, Value};
 use crate::key_path::KeyPath;
 use crate::keys::OBJECTS;
-use crate::suggest::{bytes, clipped, nearest, quoted};
+use crate::suggest::{bytes, clipped, nanoseconds, nearest, quoted};
 
 /// Most words that are listed for want of a near one.
 const MOST_WORDS: usize = 16;
@@ -40,8 +42,49 @@ fn unknown_key(path: &KeyPath, expected: &[&'static str]) -> Words {
         Some("rlimits") if path.0.len() == 2 => "unknown resource limit",
         _ => "unknown key",
     };
-    let help = did_you_mean(key, expected).or_else(|| belongs_to(key));
+    let help = match key {
+        "ociVersion" => Some("this is the form of an OCI config.json, not ours".to_owned()),
+        _ => near_key(key, expected).map(did_you_mean).or_else(|| belongs_to(key)),
+    };
     (what.to_owned(), help)
+}
+
+/// The key that an unknown one was probably meant to be.
+pub(crate) fn meant(root: &Node, positions: &[usize], error: &DecodeError) -> Option<&'static str> {
+    let Kind::UnknownKey { expected } = error.kind else { return None };
+    let (path, _) = root.path_to(positions);
+    near_key(path.last_key()?, expected)
+}
+
+/// What other tools call a key of ours.
+const OTHER_NAMES: [(&str, &str); 22] = [
+    ("binds", "mounts"),
+    ("cap_add", "capabilities_add"),
+    ("cap_drop", "capabilities_mask"),
+    ("cmd", "args"),
+    ("command", "args"),
+    ("cwd", "working_dir"),
+    ("dest", "destination"),
+    ("dst", "destination"),
+    ("entrypoint", "args"),
+    ("env", "environment"),
+    ("groups", "additional_groups"),
+    ("ip", "address"),
+    ("mac", "mac_address"),
+    ("pids", "pids_max"),
+    ("pids_limit", "pids_max"),
+    ("readonly", "readonly_fs"),
+    ("resources", "cgroups"),
+    ("src", "source"),
+    ("terminal", "tty"),
+    ("ulimits", "rlimits"),
+    ("volumes", "mounts"),
+    ("workdir", "working_dir"),
+];
+
+fn near_key(key: &str, expected: &[&'static str]) -> Option<&'static str> {
+    let other = OTHER_NAMES.iter().find(|(other, ours)| *other == key && expected.contains(ours));
+    other.map(|(_, ours)| *ours).or_else(|| near(key, expected))
 }
 
 fn unknown_word(path: &KeyPath, word: &str, expected: &[&'static str]) -> Words {
@@ -55,16 +98,33 @@ fn unknown_word(path: &KeyPath, word: &str, expected: &[&'static str]) -> Words 
         (_, Some(key @ ("type" | "propagation" | "driver"))) => key,
         _ => "word",
     };
-    let bare = word.strip_prefix("CAP_").unwrap_or(word);
     let list = || match expected.len() <= MOST_WORDS {
         true => Some(format!("one of {}", expected.join(", "))),
         false => None,
     };
-    (format!("unknown {what} {}", quoted(word)), did_you_mean(bare, expected).or_else(list))
+    let help = namespace_file(word, what).or_else(|| near(word, expected)).map(did_you_mean);
+    (format!("unknown {what} {}", quoted(word)), help.or_else(list))
 }
 
-fn did_you_mean(word: &str, names: &[&'static str]) -> Option<String> {
-    nearest(word, names.iter().copied()).map(|name| format!("did you mean \"{name}\"?"))
+/// The name of the namespace that others call `net` or `network`.
+fn namespace_file(word: &str, what: &str) -> Option<&'static str> {
+    let file = match word {
+        "network" => "net",
+        "mount" => "mnt",
+        word => word,
+    };
+    let named = Namespace::ALL.into_iter().find(|namespace| namespace.file() == file);
+    named.filter(|_| what == "namespace").map(Namespace::name)
+}
+
+/// The nearest name, whatever the kernel's prefix is.
+fn near(word: &str, names: &[&'static str]) -> Option<&'static str> {
+    let bare = ["CAP_", "CLONE_", "RLIMIT_", "SIG"].iter().find_map(|p| word.strip_prefix(p));
+    nearest(bare.unwrap_or(word), names.iter().copied())
+}
+
+fn did_you_mean(name: &str) -> String {
+    format!("did you mean \"{name}\"?")
 }
 
 /// The object that does have this key.
@@ -145,8 +205,18 @@ fn suggestion(path: &KeyPath, node: &Node, expected: &str, got: &str) -> Option<
         (Value::Unsigned(number @ 0..=1), "true or false") => Some(format!("use {}", *number == 1)),
         (Value::String(text), expected) if expected.contains("number") => number(path, text),
         (Value::String(_), "an array") => Some(format!("write [{got}]")),
+        (Value::Object(_), "an array") if path.text() == "environment" => {
+            Some("write [\"KEY=value\", … ]".to_owned())
+        }
+        (Value::Object(_), "an array") => {
+            let of_objects = format!("{}[]", path.text());
+            let known = OBJECTS.iter().any(|object| object.path == of_objects);
+            known.then(|| "write [{ … }]".to_owned())
+        }
         (Value::Unsigned(_) | Value::Signed(_), "a string") => Some(format!("write \"{got}\"")),
-        (Value::Object(_), "an array") => Some("write [{ … }]".to_owned()),
+        (Value::Unsigned(_), "an object") if path.keys().next() == Some("rlimits") => {
+            Some(format!("write {{\"soft\": {got}, \"hard\": {got}}}"))
+        }
         _ => None,
     }
 }
@@ -157,7 +227,12 @@ fn number(path: &KeyPath, text: &str) -> Option<String> {
     if plain.parse::<i64>().is_ok() && !plain.starts_with('+') {
         return Some(format!("without quotes: {plain}"));
     }
-    let is_size = path.keys().any(|key| key.starts_with("memory") || key == "size")
-        || path.keys().next() == Some("rlimits");
-    bytes(text).filter(|_| is_size).map(|bytes| format!("use {bytes}"))
+    let number = match (path.keys().next()?, path.last_key()?) {
+        (_, "cpu_quota" | "cpu_period") => nanoseconds(text).map(|time| time / 1000),
+        ("time_offsets", _) => nanoseconds(text),
+        ("rlimits", _) => bytes(text),
+        (_, key) if key.starts_with("memory") || key == "size" => bytes(text),
+        _ => None,
+    };
+    number.map(|number| format!("use {number}"))
 }

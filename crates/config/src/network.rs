@@ -125,7 +125,6 @@ pub struct Route {
     /// IPv4 or IPv6 network with prefix length: `10.0.0.0/8`.
     pub destination: String,
 
-    /// Address of the next hop, of the same family. Default: on the link.
-    #[serde(default, deserialize_with = "forms::present", skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<String>,
+    /// Address of the next hop, of the same family.
+    pub gateway: String,
 }

@@ -34,6 +34,12 @@ pub(crate) fn clipped(text: &str) -> String {
     }
 }
 
+/// `text` on one line, whole.
+pub(crate) fn escaped(text: &str) -> String {
+    let escape = |c: char| if is_printable(c) { c.into() } else { c.escape_unicode().to_string() };
+    text.chars().map(escape).collect()
+}
+
 /// False for what would move a terminal's cursor or reverse its text.
 pub(crate) fn is_printable(c: char) -> bool {
     !c.is_control()
@@ -47,8 +53,8 @@ pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
     }
     let word = word.to_ascii_lowercase();
     let limit = match word.len() {
-        0..=2 => 1,
-        3..=8 => 2,
+        0..=3 => 1,
+        4..=8 => 2,
         _ => 3,
     };
     let near = |name: &'a str| {
@@ -90,27 +96,47 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// The number of bytes that `"512m"` or `"1.5 GiB"` means to most people.
 pub(crate) fn bytes(text: &str) -> Option<u64> {
+    scaled(text, |unit| {
+        Some(match unit {
+            "" | "b" => 1,
+            "k" | "kb" | "ki" | "kib" => 1 << 10,
+            "m" | "mb" | "mi" | "mib" => 1 << 20,
+            "g" | "gb" | "gi" | "gib" => 1 << 30,
+            "t" | "tb" | "ti" | "tib" => 1 << 40,
+            _ => return None,
+        })
+    })
+}
+
+/// The number of nanoseconds that `"50ms"` or `"1.5 h"` means.
+pub(crate) fn nanoseconds(text: &str) -> Option<u64> {
+    scaled(text, |unit| {
+        Some(match unit {
+            "ns" => 1,
+            "us" | "µs" | "μs" => 1_000,
+            "ms" => 1_000_000,
+            "s" | "sec" => 1_000_000_000,
+            "m" | "min" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
+            _ => return None,
+        })
+    })
+}
+
+/// A number and a unit, with at most six digits after a point.
+fn scaled(text: &str, unit: impl Fn(&str) -> Option<u64>) -> Option<u64> {
     let text = text.trim().to_ascii_lowercase();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let shift = match unit.trim() {
-        "" | "b" => 0,
-        "k" | "kb" | "ki" | "kib" => 10,
-        "m" | "mb" | "mi" | "mib" => 20,
-        "g" | "gb" | "gi" | "gib" => 30,
-        "t" | "tb" | "ti" | "tib" => 40,
-        _ => return None,
+    let (number, rest) = text.split_at(end);
+    let factor = unit(rest.trim())?;
+    let Some((whole, fraction)) = number.split_once('.') else {
+        return number.parse::<u64>().ok()?.checked_mul(factor);
     };
-    match number.split_once('.') {
-        None => number.parse::<u64>().ok()?.checked_mul(1 << shift),
-        Some((whole, fraction)) if fraction.len() <= 6 => {
-            let divisor = 10_u64.pow(u32::try_from(fraction.len()).ok()?);
-            let parts =
-                format!("{whole}{fraction}").parse::<u64>().ok()?.checked_mul(1 << shift)?;
-            Some(parts / divisor)
-        }
-        Some(_) => None,
+    let divisor = 10_u64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    if divisor > 1_000_000 {
+        return None;
     }
+    Some(format!("{whole}{fraction}").parse::<u64>().ok()?.checked_mul(factor)? / divisor)
 }
 
 #[cfg(test)]
@@ -137,6 +163,13 @@ mod tests {
         for text in ["", "m", "1.2.3g", "12 apples", "99999999999999999999t", "99999999999t"] {
             assert_eq!(bytes(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn durations_are_understood() {
+        assert_eq!(nanoseconds("50ms"), Some(50_000_000));
+        assert_eq!(nanoseconds("1.5 h"), Some(5_400_000_000_000));
+        assert_eq!((nanoseconds("5"), nanoseconds("99999999999h")), (None, None));
     }
 
     #[test]

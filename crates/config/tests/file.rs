@@ -49,12 +49,12 @@ fn only_regular_files_are_read() {
         (fifo, "is a named pipe"),
         (directory.path(""), "is a directory"),
         (PathBuf::from("/dev/zero"), "is a device"),
+        (socket, "is a socket"),
     ] {
         let error = Container::load(&path).unwrap_err();
         assert!(matches!(error, Error::NotAFile { .. }), "{error}");
         assert!(error.to_string().contains(words), "{error}");
     }
-    assert!(matches!(Container::load(socket), Err(Error::Read { .. })));
 }
 
 #[test]
@@ -64,7 +64,10 @@ fn a_file_that_is_too_large_is_not_read() {
     let file = fs::File::create(&path).unwrap();
     file.set_len(64 << 20).unwrap();
     let error = Container::load(&path).unwrap_err();
-    assert_eq!(error.to_string(), format!("{}: larger than 4 MiB", path.display()));
+    assert_eq!(
+        error.to_string(),
+        format!("{}: is larger than 4 MiB, which is the limit", path.display())
+    );
     let size = usize::try_from(MAX_FILE_SIZE).unwrap();
     fs::write(&path, format!("{{}}{}", " ".repeat(size - 2))).unwrap();
     assert_eq!(Container::load(&path).unwrap(), Container::default());

@@ -20,7 +20,7 @@ const SEED: &str = r#"{
   "devices": [{"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "access": "rw"}],
   "networks": [{"type": "veth", "context": {"bridge": "br0"}, "address": "10.0.0.2/24",
                 "gateway": "10.0.0.1", "ipv6_address": "fd00::2/64", "mtu": 1500,
-                "routes": [{"destination": "10.0.0.0/8"}]}, {"type": "loopback"}],
+                "routes": [{"destination": "10.0.0.0/8", "gateway": "10.0.0.3"}]}, {"type": "loopback"}],
   "cgroups": {"name": "koye", "parent": "a/b", "memory": 5248000, "memory_swap": -1,
               "cpuset_cpus": "0-3,6", "unified": {"memory.low": "1"}}
 }"#;
@@ -136,11 +136,26 @@ fn large_files_are_answered_soon() {
     let duplicates = "\"tty\":true,".repeat(10_000);
     let mounts = r#"{"source":"/a","destination":"/b"},"#.repeat(5_000);
     let brackets = "[".repeat(400_000);
+    let list = |key: &str, entry: &str, count: usize| {
+        let entries: Vec<String> = (0..count).map(|n| entry.replace('N', &n.to_string())).collect();
+        format!("{{\"hostnme\":\"a\",\"{key}\":[{}]}}", entries.join(","))
+    };
     for text in [
         format!("{{{unknown}\"tty\":true}}"),
         format!("{{{duplicates}\"tty\":true}}"),
         format!("{{\"mounts\":[{}]}}", mounts.trim_end_matches(',')),
         format!("{{\"mounts\":{brackets}"),
+        list("additional_groups", "\"N\"", 300_000),
+        list("namespaces", "\"\\u004eEWIPC\"", 300_000),
+        list("capabilities_add", "\"KILL\"", 300_000),
+        list("environment", "\"AN=\"", 300_000),
+        list("networks", r#"{"type":"veth","context":{"bridge":"b"},"name":"aN"}"#, 60_000),
+        list("mounts", r#"{"type":"tmpfs","destination":"/N"}"#, 80_000),
+        list("devices", r#"{"type":"p","path":"/N"}"#, 80_000),
+        format!(
+            r#"{{"mounts":[{{"type":"tmpfs","destination":"/a","options":[{}"x"]}}]}}"#,
+            (0..300_000).map(|n| format!("\"o{n}\",")).collect::<String>()
+        ),
         format!("{{\"hostname\":\"{}\"}}", "x".repeat(1 << 20)),
     ] {
         let started = Instant::now();

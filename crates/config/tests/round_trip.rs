@@ -85,8 +85,8 @@ fn networks() -> Vec<Network> {
         mac_address: Some("02:42:ac:11:00:64".into()),
         mtu: Some(1280),
         routes: vec![
-            Route { destination: "10.0.0.0/8".into(), gateway: Some("10.7.0.254".into()) },
-            Route { destination: "fd01::/48".into(), gateway: None },
+            Route { destination: "10.0.0.0/8".into(), gateway: "10.7.0.254".into() },
+            Route { destination: "fd01::/48".into(), gateway: "fd00::9".into() },
         ],
         ..Network::veth("br0")
     };

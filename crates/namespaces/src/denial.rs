@@ -5,7 +5,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
 use rustix::system::uname;
 use rustix::thread::{CapabilitySet, capabilities};
 
@@ -26,8 +25,13 @@ pub enum Denier {
     AppArmor,
     /// The administrator, by this file below `/proc/sys`.
     Sysctl(PathBuf),
-    /// A limit that is used up; the file says how high it is.
-    Limit(PathBuf),
+    /// A limit that is used up.
+    Limit {
+        /// Where it is set; `/proc/self/limits` stands for `RLIMIT_NPROC`.
+        file: PathBuf,
+        /// How high it is, where that is known.
+        value: Option<u64>,
+    },
     /// The seccomp filter of a container around the caller.
     OuterFilter,
     /// The kernel's own rules: the caller lacks a capability.
@@ -43,7 +47,14 @@ impl Denier {
         of_user_namespaces(&Facts::of_this_host())
     }
 
-    fn remedy(&self) -> Option<String> {
+    /// Which limit keeps that process from making another one (`EAGAIN`): of a cgroup
+    /// that it is in, of its user, or of the machine.
+    pub fn of_new_process(process: u32) -> Self {
+        process_limit(&Facts::of(&format!("/proc/{process}")))
+    }
+
+    /// What the administrator can do about it, or the caller.
+    pub fn remedy(&self) -> Option<String> {
         let sysctl = |path: &Path, value: &str| {
             let name = path.strip_prefix("/proc/sys").unwrap_or(path).display().to_string();
             format!("as root: sysctl -w {}={value}", name.replace('/', "."))
@@ -53,12 +64,18 @@ impl Denier {
                 Some(sysctl(path, "1"))
             }
             Self::Sysctl(path) => Some(sysctl(path, "15000")),
-            Self::Limit(path) if path.starts_with("/proc/sys") => Some(format!(
+            Self::Limit { file, .. } if file.starts_with("/proc/sys/user") => Some(format!(
                 "end what uses it up, or {}; at most 32 namespaces can be nested",
-                sysctl(path, "NUMBER")
+                sysctl(file, "NUMBER")
             )),
-            Self::Limit(path) => {
-                Some(format!("end processes, or raise the limit in {}", path.display()))
+            Self::Limit { file, .. } if file.starts_with("/proc/sys") => {
+                Some(format!("end processes, or {}", sysctl(file, "NUMBER")))
+            }
+            Self::Limit { file, .. } if file.starts_with("/proc") => {
+                Some("end processes of this user, or raise the limit (ulimit -u)".to_owned())
+            }
+            Self::Limit { .. } => {
+                Some("end processes in that cgroup, or write a higher number there".to_owned())
             }
             Self::AppArmor => {
                 let program = std::env::current_exe().unwrap_or_else(|_| "this program".into());
@@ -83,7 +100,14 @@ impl fmt::Display for Denier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AppArmor => f.write_str("AppArmor"),
-            Self::Sysctl(path) | Self::Limit(path) => write!(f, "{}", path.display()),
+            Self::Sysctl(path) => write!(f, "{}", path.display()),
+            Self::Limit { file, value } => {
+                match file.starts_with("/proc") && !file.starts_with("/proc/sys") {
+                    true => f.write_str("RLIMIT_NPROC")?,
+                    false => write!(f, "{}", file.display())?,
+                }
+                value.map_or(Ok(()), |value| write!(f, " = {value}"))
+            }
             Self::OuterFilter => f.write_str("the seccomp filter of an outer container"),
             Self::Kernel => f.write_str("the kernel"),
         }
@@ -107,22 +131,26 @@ struct Facts {
     filtered: bool,
     /// PID 1 of its pid namespace.
     init: bool,
-    /// `RLIMIT_NPROC` is finite.
-    process_limit: bool,
+    /// The process that is refused: `/proc/self`, or by its id.
+    process: String,
     /// Version of the kernel.
     release: (u32, u32),
 }
 
 impl Facts {
     fn of_this_host() -> Self {
+        Self::of("/proc/self")
+    }
+
+    fn of(process: &str) -> Self {
         let status = regular_file::read(Path::new("/proc/thread-self/status"));
         let sets = capabilities(None);
         Self {
             root: "/".into(),
+            process: process.to_owned(),
             admin: sets.is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN)),
             filtered: status.is_ok_and(|text| text.contains("\nSeccomp:\t2")),
             init: rustix::process::getpid().is_init(),
-            process_limit: getrlimit(Resource::Nproc).current.is_some(),
             release: release(&uname().release().to_string_lossy()),
         }
     }
@@ -172,7 +200,7 @@ fn explain(request: &CloneRequest<'_>, errno: Errno, facts: &Facts) -> Error {
             Some(by) => Error::denied(by, what, errno),
             None => other(what),
         },
-        Errno::AGAIN => Error::denied(Denier::Limit(process_limit(facts)), what, errno),
+        Errno::AGAIN => Error::denied(process_limit(facts), what, errno),
         Errno::INVAL => match request.kinds.iter().find(|kind| !facts.kernel_has(*kind)) {
             Some(kind) => unsupported(what, kernel_option(kind), errno),
             None if request.sibling && facts.init => Error::Invalid {
@@ -207,7 +235,10 @@ fn of_user_namespaces(facts: &Facts) -> Option<Denier> {
         return Some(Denier::Sysctl(USERNS_CLONE.into()));
     }
     let restricted = facts.number(Path::new(APPARMOR)).is_some_and(|value| value != 0);
-    restricted.then_some(Denier::AppArmor)
+    // Whoever has a profile, if only one without rules, does what that says.
+    let label = facts.read(Path::new("/proc/self/attr/current")).unwrap_or_default();
+    let profile = !matches!(label.trim_end(), "" | "unconfined");
+    (restricted && !profile).then_some(Denier::AppArmor)
 }
 
 fn denier_of_clone(kinds: Kinds, errno: Errno, facts: &Facts) -> Option<Denier> {
@@ -252,9 +283,10 @@ fn limit_file(kind: Namespace) -> PathBuf {
 fn fullest(kinds: Kinds, facts: &Facts) -> Option<Denier> {
     let limits = kinds.iter().map(limit_file);
     let known = limits.filter_map(|file| Some((facts.number(&file)?, file)));
-    known
-        .min_by_key(|(value, _)| *value)
-        .map(|(value, file)| if value == 0 { Denier::Sysctl(file) } else { Denier::Limit(file) })
+    known.min_by_key(|(value, _)| *value).map(|(value, file)| match value {
+        0 => Denier::Sysctl(file),
+        value => Denier::Limit { file, value: Some(value) },
+    })
 }
 
 fn kernel_option(kind: Namespace) -> &'static str {
@@ -271,18 +303,32 @@ fn kernel_option(kind: Namespace) -> &'static str {
 }
 
 /// Which limit of processes is used up: the pids controller's of a cgroup that
-/// the caller is in, the user's, or else the machine's.
-fn process_limit(facts: &Facts) -> PathBuf {
-    let own = facts.read(Path::new("/proc/self/cgroup")).unwrap_or_default();
-    let full = own.lines().flat_map(pids_directories).find(|directory| {
+/// the process is in, the user's, or else the machine's.
+fn process_limit(facts: &Facts) -> Denier {
+    let own = facts.read(&Path::new(&facts.process).join("cgroup")).unwrap_or_default();
+    let full = own.lines().flat_map(pids_directories).find_map(|directory| {
         let number = |file| facts.number(&directory.join(file));
-        number("pids.current").zip(number("pids.max")).is_some_and(|(now, max)| now >= max)
+        let (now, max) = number("pids.current").zip(number("pids.max"))?;
+        (now >= max).then(|| (directory.join("pids.max"), Some(max)))
     });
-    match full {
-        Some(directory) => directory.join("pids.max"),
-        None if facts.process_limit => "/proc/self/limits".into(),
-        None => "/proc/sys/kernel/threads-max".into(),
-    }
+    let of_user = || {
+        let file = Path::new(&facts.process).join("limits");
+        let limit = process_rlimit(&facts.read(&file)?)?;
+        Some((file, Some(limit)))
+    };
+    let of_machine = || {
+        let file = PathBuf::from("/proc/sys/kernel/threads-max");
+        let value = facts.number(&file);
+        (file, value)
+    };
+    let (file, value) = full.or_else(of_user).unwrap_or_else(of_machine);
+    Denier::Limit { file, value }
+}
+
+/// The soft `RLIMIT_NPROC` in the text of /proc/PID/limits, if there is one.
+fn process_rlimit(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max processes"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// The directories, innermost first, whose `pids.max` holds for a line of
@@ -306,162 +352,5 @@ fn pids_directories(line: &str) -> Vec<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A host that is a directory with these files.
-    struct Host(Facts);
-
-    impl Host {
-        fn new(name: &str, files: &[(&str, &str)]) -> Self {
-            let name = format!("nsinit-denial-{name}-{}", std::process::id());
-            let root = std::env::temp_dir().join(name);
-            let kinds = Namespace::ALL.map(|kind| (format!("/proc/self/ns/{}", kind.file()), ""));
-            let kinds = kinds.iter().map(|(path, text)| (path.as_str(), *text));
-            for (path, text) in kinds.chain(files.iter().copied()) {
-                let path = root.join(&path[1..]);
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(path, text).unwrap();
-            }
-            Self(Facts {
-                root,
-                admin: false,
-                filtered: false,
-                init: false,
-                process_limit: false,
-                release: (6, 8),
-            })
-        }
-
-        fn explain(&self, kinds: Kinds, errno: Errno) -> Error {
-            explain(&CloneRequest { kinds, ..CloneRequest::default() }, errno, &self.0)
-        }
-    }
-
-    impl Drop for Host {
-        fn drop(&mut self) {
-            std::fs::remove_dir_all(&self.0.root).unwrap();
-        }
-    }
-
-    fn denier(error: &Error) -> Denier {
-        match error {
-            Error::Denied { by, remedy, .. } => {
-                assert!(remedy.is_some(), "{error}");
-                by.clone()
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_missing_clone3_is_the_outer_filter_or_an_old_kernel() {
-        let mut host = Host::new("nosys", &[]);
-        assert_eq!(denier(&host.explain(Kinds::USER, Errno::NOSYS)), Denier::OuterFilter);
-        host.0.release = (5, 4);
-        let error = host.explain(Kinds::NONE, Errno::NOSYS);
-        assert_eq!(error.to_string(), "new process: needs Linux 5.10: Function not implemented");
-    }
-
-    #[test]
-    fn each_switch_for_user_namespaces_is_named() {
-        let debian = Host::new("debian", &[(USERNS_CLONE, "0\n")]);
-        let error = debian.explain(Kinds::USER | Kinds::NET, Errno::PERM);
-        assert_eq!(
-            error.to_string(),
-            "new user and net namespaces: forbidden by \
-             /proc/sys/kernel/unprivileged_userns_clone: Operation not permitted"
-        );
-        assert_eq!(error.hint().unwrap(), "as root: sysctl -w kernel.unprivileged_userns_clone=1");
-        let ubuntu = Host::new("ubuntu", &[(USERNS_CLONE, "1\n"), (APPARMOR, "1\n")]);
-        assert_eq!(denier(&ubuntu.explain(Kinds::USER, Errno::ACCESS)), Denier::AppArmor);
-        assert_eq!(of_user_namespaces(&ubuntu.0), Some(Denier::AppArmor));
-        let free = Host::new("free", &[(USERNS_CLONE, "1\n"), (APPARMOR, "0\n")]);
-        assert_eq!(denier(&free.explain(Kinds::USER, Errno::PERM)), Denier::Kernel);
-    }
-
-    #[test]
-    fn the_switches_are_not_blamed_for_root() {
-        let mut host = Host::new("root", &[(USERNS_CLONE, "0"), (APPARMOR, "1")]);
-        host.0.admin = true;
-        host.0.filtered = true;
-        assert_eq!(denier(&host.explain(Kinds::USER, Errno::PERM)), Denier::OuterFilter);
-    }
-
-    #[test]
-    fn without_a_user_namespace_the_capability_is_named() {
-        let host = Host::new("admin", &[]);
-        let error = host.explain(Kinds::NET, Errno::PERM);
-        assert_eq!(denier(&error), Denier::Kernel);
-        assert!(error.hint().unwrap().contains("CAP_SYS_ADMIN"), "{error}");
-    }
-
-    #[test]
-    fn a_limit_at_zero_is_a_prohibition() {
-        let net = "/proc/sys/user/max_net_namespaces";
-        let user = "/proc/sys/user/max_user_namespaces";
-        let closed = Host::new("closed", &[(net, "0"), (user, "100")]);
-        let kinds = Kinds::USER | Kinds::NET;
-        assert_eq!(denier(&closed.explain(kinds, Errno::NOSPC)), Denier::Sysctl(net.into()));
-        let full = Host::new("full", &[(net, "300"), (user, "100")]);
-        assert_eq!(denier(&full.explain(kinds, Errno::NOSPC)), Denier::Limit(user.into()));
-        assert_eq!(denier(&full.explain(kinds, Errno::USERS)), Denier::Limit(user.into()));
-    }
-
-    #[test]
-    fn the_limit_of_processes_is_found() {
-        let full = Host::new(
-            "pids",
-            &[
-                ("/proc/self/cgroup", "8:pids:/a/b\n0::/\n"),
-                ("/sys/fs/cgroup/pids/a/b/pids.max", "max"),
-                ("/sys/fs/cgroup/pids/a/b/pids.current", "5"),
-                ("/sys/fs/cgroup/pids/a/pids.max", "5"),
-                ("/sys/fs/cgroup/pids/a/pids.current", "5"),
-            ],
-        );
-        let by = denier(&full.explain(Kinds::NONE, Errno::AGAIN));
-        assert_eq!(by, Denier::Limit("/sys/fs/cgroup/pids/a/pids.max".into()));
-        let mut user = Host::new("nproc", &[]);
-        user.0.process_limit = true;
-        let by = denier(&user.explain(Kinds::NONE, Errno::AGAIN));
-        assert_eq!(by, Denier::Limit("/proc/self/limits".into()));
-    }
-
-    #[test]
-    fn a_kind_that_the_kernel_lacks_is_named() {
-        let host = Host::new("old", &[]);
-        std::fs::remove_file(host.0.root.join("proc/self/ns/time")).unwrap();
-        let error = host.explain(Kinds::TIME | Kinds::UTS, Errno::INVAL);
-        assert_eq!(
-            error.to_string(),
-            "new uts and time namespaces: needs a kernel with CONFIG_TIME_NS: Invalid argument"
-        );
-        let known = host.explain(Kinds::UTS, Errno::INVAL);
-        assert_eq!(known.to_string(), "new uts namespace: Invalid argument");
-    }
-
-    #[test]
-    fn hints_do_not_speak_the_words_that_engines_look_for() {
-        let words = ["no such file", "permission denied", "not permitted", "executable file"];
-        let deniers = [
-            Denier::AppArmor,
-            Denier::Sysctl(USERNS_CLONE.into()),
-            Denier::Limit(limit_file(Namespace::Pid)),
-            Denier::Limit("/proc/self/limits".into()),
-            Denier::OuterFilter,
-        ];
-        for denier in deniers {
-            let remedy = denier.remedy().unwrap().to_lowercase();
-            assert!(!words.iter().any(|word| remedy.contains(word)), "{remedy}");
-        }
-    }
-
-    #[test]
-    fn releases_are_numbers() {
-        assert_eq!(
-            (release("6.18.44-fc"), release("5.10"), release("")),
-            ((6, 18), (5, 10), (0, 0))
-        );
-    }
-}
+#[path = "denial_tests.rs"]
+mod tests;

@@ -81,5 +81,6 @@ pub use kind::Namespace;
 pub use kinds::Kinds;
 pub use namespace_file::NamespaceFile;
 pub use process::Process;
+pub use subordinate::SubordinateIds;
 pub use sys::{Kinship, clone, fork_in_child};
 pub use time_offsets::TimeOffsets;

@@ -46,6 +46,34 @@ impl Owner {
     }
 }
 
+/// What `/etc/subuid` and `/etc/subgid` give the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubordinateIds {
+    /// The user's name, or its id if it has none.
+    pub user: String,
+    /// How many user ids.
+    pub uids: u64,
+    /// How many group ids.
+    pub gids: u64,
+    /// Whether the caller can map them: by privilege, or by `newuidmap` and `newgidmap`.
+    pub mappable: bool,
+}
+
+impl SubordinateIds {
+    /// Reads the two files.
+    ///
+    /// # Errors
+    /// When one of them cannot be read; a missing one gives nothing.
+    pub fn of_the_caller() -> Result<Self, Error> {
+        let owner = Owner::caller();
+        let count = |file| -> Result<u64, Error> {
+            Ok(owner.ranges_in(file)?.iter().map(|range| u64::from(range.count)).sum())
+        };
+        let mappable = Privilege::of_the_caller().both() || newidmap::installed();
+        Ok(Self { user: owner.label(), uids: count(SUBUID)?, gids: count(SUBGID)?, mappable })
+    }
+}
+
 pub(crate) fn maps_of_the_caller() -> Result<Option<IdMaps>, Error> {
     let owner = Owner::caller();
     let (uids, gids) = (owner.ranges_in(SUBUID)?, owner.ranges_in(SUBGID)?);

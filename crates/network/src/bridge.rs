@@ -13,7 +13,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::kernel::Kernel;
 use crate::links::Links;
-use crate::socket::{LinkFacts, Socket};
+use crate::socket::{LinkFacts, Ports, Socket};
 use crate::{Error, MacAddress, Side, Veth, sys};
 
 /// The alias (`IFLA_IFALIAS`, `ip link show`) of a bridge that was made here.
@@ -24,17 +24,19 @@ pub const BRIDGE_MARK: &str = "nsinit";
 
 const PAUSE: Duration = Duration::from_micros(200);
 const PATIENCE_TO_CONNECT: Duration = Duration::from_secs(1);
+/// How long the kernel may take to remove the links of a namespace that has ended.
+const PATIENCE_FOR_PORTS: Duration = Duration::from_secs(2);
 const PATIENCE_TO_REMOVE: Duration = Duration::from_millis(100);
 
 /// Removes a bridge that was made here and has no port left, in the caller's
 /// network namespace; for a launcher that finds the state of a container whose
-/// links went with its namespace. Any other bridge, and none, is left alone.
+/// links went with its namespace, or are about to: that takes the kernel a moment. Any
+/// other bridge, and none, is left alone.
 ///
 /// # Errors
 /// [`Error::Link`] where the kernel refuses.
 pub fn remove_bridge(name: &str) -> Result<(), Error> {
-    let socket = Socket::open().map_err(|source| Error::Socket { source })?;
-    remove_if_unused(&socket, name)
+    remove_after_its_ports(name, |alias| alias == Some(BRIDGE_MARK))
 }
 
 /// The same for a launcher that was killed while it made the bridge, perhaps before it
@@ -44,8 +46,16 @@ pub fn remove_bridge(name: &str) -> Result<(), Error> {
 /// # Errors
 /// As [`remove_bridge`].
 pub fn remove_unfinished_bridge(name: &str) -> Result<(), Error> {
+    remove_after_its_ports(name, |alias| alias.is_none() || alias == Some(BRIDGE_MARK))
+}
+
+fn remove_after_its_ports(name: &str, is_ours: fn(Option<&str>) -> bool) -> Result<(), Error> {
     let socket = Socket::open().map_err(|source| Error::Socket { source })?;
-    remove(&socket, name, |alias| alias.is_none() || alias == Some(BRIDGE_MARK))
+    let until = Instant::now() + PATIENCE_FOR_PORTS;
+    while remove(&socket, name, is_ours)? == Ports::WithoutCarrier && Instant::now() < until {
+        sleep(10 * PAUSE);
+    }
+    Ok(())
 }
 
 /// Whether the caller's network namespace has a link of that name.
@@ -58,26 +68,35 @@ pub fn link_exists(name: &str) -> Result<bool, Error> {
     Ok(link.map_err(|refusal| refusal.of_link(name, Side::Host, "look up"))?.is_some())
 }
 
-/// The same over a socket of the host's namespace.
-pub(crate) fn remove_if_unused(socket: &Socket, name: &str) -> Result<(), Error> {
-    remove(socket, name, |alias| alias == Some(BRIDGE_MARK))
+/// The bridges of the caller's network namespace.
+///
+/// # Errors
+/// [`Error::Socket`] where the kernel refuses to tell.
+pub fn bridges() -> Result<Vec<String>, Error> {
+    let socket = Socket::open().map_err(|source| Error::Socket { source })?;
+    socket.bridges().map_err(|refusal| Error::Socket { source: refusal.source })
 }
 
-fn remove(
-    socket: &Socket,
-    name: &str,
-    is_ours: impl FnOnce(Option<&str>) -> bool,
-) -> Result<(), Error> {
+/// The same over a socket of the host's namespace.
+pub(crate) fn remove_if_unused(socket: &Socket, name: &str) -> Result<(), Error> {
+    remove(socket, name, |alias| alias == Some(BRIDGE_MARK)).map(drop)
+}
+
+/// Removes it unless it has ports: these.
+fn remove(socket: &Socket, name: &str, is_ours: fn(Option<&str>) -> bool) -> Result<Ports, Error> {
     let failed =
         |refusal: crate::socket::Refusal| refusal.of_link(name, Side::Host, "remove bridge");
     // Whoever has the turn for so long is about to give a bridge a port.
-    let Some(_turn) = Turn::wait(socket)? else { return Ok(()) };
-    let Some(bridge) = socket.link_by_name(name).map_err(failed)? else { return Ok(()) };
-    let ours = bridge.kind == "bridge" && is_ours(bridge.alias.as_deref());
-    if !ours || socket.has_port(bridge.index).map_err(failed)? {
-        return Ok(());
+    let Some(_turn) = Turn::wait(socket)? else { return Ok(Ports::Alive) };
+    let Some(bridge) = socket.link_by_name(name).map_err(failed)? else { return Ok(Ports::None) };
+    if bridge.kind != "bridge" || !is_ours(bridge.alias.as_deref()) {
+        return Ok(Ports::None);
     }
-    socket.delete(bridge.index, name).map_err(failed)
+    let ports = socket.ports(bridge.index).map_err(failed)?;
+    if ports == Ports::None {
+        socket.delete(bridge.index, name).map_err(failed)?;
+    }
+    Ok(ports)
 }
 
 /// The host's bridge of that name, if there is one.

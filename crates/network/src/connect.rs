@@ -51,6 +51,21 @@ pub async fn connect(
     connect_named(namespace, interfaces, random_name).await
 }
 
+/// Checks what [`connect`] checks before it changes anything, but for the namespace:
+/// names, sizes and addresses, the bridges of the caller's network namespace, and
+/// whether their addresses are taken.
+///
+/// # Errors
+/// As [`connect`].
+pub fn check_host(interfaces: &[Interface]) -> Result<(), Error> {
+    validate(interfaces)?;
+    if veths(interfaces).next().is_none() {
+        return Ok(());
+    }
+    let host = Socket::open().map_err(no_socket)?;
+    veths(interfaces).try_for_each(|veth| check_veth(&host, veth))
+}
+
 /// Interfaces that need no host's end, nor a runtime.
 pub(crate) fn connect_loopback(
     namespace: &NetworkNamespace,
@@ -87,7 +102,7 @@ async fn connect_named(
     let target = namespace.descriptor()?;
     refuse_own(links.host()?, target.as_fd(), first)?;
     for veth in veths(interfaces) {
-        check_host(links.host()?, veth)?;
+        check_veth(links.host()?, veth)?;
         check_inside(&inside, veth)?;
     }
     let (host_driver, host) =
@@ -254,7 +269,7 @@ fn refuse_own(host: &Socket, target: BorrowedFd<'_>, veth: &Veth) -> Result<(), 
     if identity(own.as_fd())? == identity(target)? { Err(Error::OwnNamespace) } else { Ok(()) }
 }
 
-fn check_host(host: &Socket, veth: &Veth) -> Result<(), Error> {
+fn check_veth(host: &Socket, veth: &Veth) -> Result<(), Error> {
     let missing = || if veth.create_bridge { Ok(()) } else { Err(no_bridge(veth)) };
     let Some(bridge) = find(host, &veth.bridge)? else { return missing() };
     fits_bridge(veth, &bridge)?;

@@ -3,7 +3,7 @@
 use std::ops::Index;
 
 use crate::bridge::{BRIDGE_MARK, remove_if_unused};
-use crate::socket::{Refusal, Socket};
+use crate::socket::{Ports, Refusal, Socket};
 use crate::{Error, Interface, Side};
 
 /// The interfaces that [`connect`](crate::connect()) made, in the order in which
@@ -214,7 +214,11 @@ fn delete_veth(socket: &Socket, name: &str) -> Result<(), Refusal> {
 fn delete_empty_bridge(socket: &Socket, name: &str) -> Result<(), Refusal> {
     let Some(link) = socket.link_by_name(name)? else { return Ok(()) };
     let ours = link.kind == "bridge" && link.alias.is_none_or(|alias| alias == BRIDGE_MARK);
-    if ours && !socket.has_port(link.index)? { socket.delete(link.index, name) } else { Ok(()) }
+    if ours && socket.ports(link.index)? == Ports::None {
+        socket.delete(link.index, name)
+    } else {
+        Ok(())
+    }
 }
 
 fn of_host(name: &str, refusal: Refusal) -> Error {

@@ -68,6 +68,18 @@ pub(crate) struct LinkFacts {
     pub(crate) mtu: u32,
 }
 
+/// What the ports of a bridge are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ports {
+    None,
+    /// All are of the kind that is left while the namespace of the other end goes.
+    WithoutCarrier,
+    Alive,
+}
+
+/// netdevice(7): the other end is there and up. Not among the constants of the C library.
+const IFF_LOWER_UP: u32 = 1 << 16;
+
 /// A route socket in one network namespace.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -106,17 +118,35 @@ impl Socket {
         self.one_link(self.request(libc::RTM_GETLINK, 0, &link_header(index, 0, 0)))
     }
 
-    /// Whether a bridge has a port. The kernel picks the ports: at most 1023.
-    pub(crate) fn has_port(&self, bridge: u32) -> Result<bool, Refusal> {
+    /// The ports of a bridge. The kernel picks them: at most 1023.
+    pub(crate) fn ports(&self, bridge: u32) -> Result<Ports, Refusal> {
         let request = self
             .request(libc::RTM_GETLINK, libc::NLM_F_DUMP, &link_header(0, 0, 0))
             .attribute(libc::IFLA_MASTER, &bridge.to_ne_bytes());
-        let mut found = false;
+        let mut found = Ports::None;
         self.exchange(request, |message| {
             let facts = link_facts(message.body);
-            found |= facts.is_some_and(|link| link.controller == Some(bridge));
+            if facts.is_some_and(|link| link.controller == Some(bridge)) {
+                // The flags of the header, linux/if_link.h.
+                let flags = u32_at(message.body, 8).unwrap_or(0);
+                found = match (flags & IFF_LOWER_UP, found) {
+                    (0, Ports::None | Ports::WithoutCarrier) => Ports::WithoutCarrier,
+                    _ => Ports::Alive,
+                };
+            }
         })?;
         Ok(found)
+    }
+
+    /// The names of all bridges.
+    pub(crate) fn bridges(&self) -> Result<Vec<String>, Refusal> {
+        let mut names = Vec::new();
+        let all = self.request(libc::RTM_GETLINK, libc::NLM_F_DUMP, &link_header(0, 0, 0));
+        self.exchange(all, |message| {
+            let bridge = link_facts(message.body).filter(|link| link.kind == "bridge");
+            names.extend(bridge.map(|link| link.name));
+        })?;
+        Ok(names)
     }
 
     /// Whether a link has this address. The kernel picks the link's addresses.

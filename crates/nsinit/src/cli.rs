@@ -2,19 +2,24 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
-use nsinit_config::{Container, Mount, NamespaceEntry};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use nsinit_config::{Container, Faults, Mount, NamespaceEntry};
 use nsinit_namespaces::Namespace;
 
 use crate::directory::{self, Directory, Origin, Place};
-use crate::error::{Error, Result};
+use crate::doctor::{self, Planned, Report};
+use crate::error::{Error, Result, printable};
 use crate::host::Host;
+use crate::keys;
 use crate::log::Log;
 use crate::lower::Source;
 use crate::plan::Plan;
+use crate::preflight;
 use crate::run;
+use crate::seal::reexecute_sealed;
 
 /// The version, and the back ends that are built in.
 const VERSION: &str = match (cfg!(feature = "selinux"), cfg!(feature = "systemd")) {
@@ -38,8 +43,26 @@ pub struct CommandLine {
     /// Where to log what the launcher does: none, stderr, or a file
     #[arg(long, global = true, value_name = "WHERE", default_value = "none")]
     log: OsString,
+    /// As they were given: for the re-execution.
+    #[arg(skip)]
+    arguments: Vec<OsString>,
     #[command(subcommand)]
     command: Command,
+}
+
+impl CommandLine {
+    /// Understands the arguments of a process, its name included.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them, or the help that they ask for.
+    pub fn parse_arguments(
+        arguments: Vec<OsString>,
+    ) -> std::result::Result<CommandLine, clap::Error> {
+        let mut line = CommandLine::try_parse_from(&arguments)?;
+        line.arguments = arguments;
+        Ok(line)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -47,7 +70,13 @@ enum Command {
     /// Run a program: start the container of this directory, or join it if it lives
     Exec(Exec),
     /// Print what exec would do, step by step; changes nothing and needs no privileges
-    Plan(Shape),
+    #[command(after_help = "With --format json standard output has an object, or an array of \
+                            faults (file, line, column, path, message, suggestion) and the exit \
+                            code of the error")]
+    Plan(Printed),
+    /// Say whether this configuration would run here, as this user; or, while its container
+    /// lives, whether that has what was asked for
+    Doctor(Doctor),
     /// Print the configuration that a directory without container.json gets
     Spec,
 }
@@ -66,7 +95,37 @@ struct Exec {
     shape: Shape,
 }
 
+#[derive(Clone, Debug, Args)]
+struct Printed {
+    /// For people or for tools
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+    #[command(flatten)]
+    shape: Shape,
+}
+
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code: 0 nothing was found that stands in the way, or that was not asked \
+                  for; 1 something was; 2 usage\n\nExamples:\n  nsinit doctor sh\n  \
+                  nsinit doctor --format json"
+)]
+struct Doctor {
+    /// Print an AppArmor profile that lets this executable make user namespaces, and nothing else
+    #[arg(long)]
+    apparmor_profile: bool,
+    #[command(flatten)]
+    printed: Printed,
+}
+
+/// How something is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Debug, Args)]
 struct Shape {
     /// Set a variable in the program's environment
     #[arg(long, value_name = "KEY=VALUE", value_parser = environment_entry)]
@@ -110,8 +169,8 @@ fn parse_bind(text: &str) -> std::result::Result<Mount, String> {
         None => (text.strip_suffix(":ro").unwrap_or(text), false),
     };
     let (source, destination) = paths.split_once(':').unwrap_or((paths, paths));
-    if source.is_empty() {
-        return Err("must be SRC[:DST][:rw]".into());
+    if source.is_empty() || !(destination.starts_with('/') || destination == source) {
+        return Err("must be SRC[:DST][:rw], with an absolute DST".into());
     }
     let resolved = std::path::absolute(source).map_err(|error| error.to_string())?;
     let destination = match paths.contains(':') {
@@ -121,11 +180,18 @@ fn parse_bind(text: &str) -> std::result::Result<Mount, String> {
     Ok(Mount { writable, ..Mount::bind(resolved, destination) })
 }
 
+impl CommandLine {
+    /// Whether an error is told to a tool: on standard output, like the answer.
+    #[must_use]
+    pub fn wants_json(&self) -> bool {
+        matches!(&self.command, Command::Plan(Printed { format: Format::Json, .. }))
+    }
+}
+
 impl Shape {
     /// What shapes the whole container, and is sealed with it.
     fn shape(&self, directory: &mut Directory) {
         let container = &mut directory.container;
-        container.mounts.extend(self.bind.iter().cloned());
         let all_but_net =
             [Namespace::Mount, Namespace::Uts, Namespace::Ipc, Namespace::Pid, Namespace::Cgroup];
         match self.network.as_deref() {
@@ -149,6 +215,21 @@ impl Shape {
                 }
             }
             None => {}
+        }
+        // Last, so that they are known by their place.
+        container.mounts.extend(self.bind.iter().cloned());
+    }
+
+    /// The option that gave a key its value, where it is not the configuration's.
+    fn option_of(&self, key: &str, directory: &Directory) -> Option<&'static str> {
+        let index =
+            key.strip_prefix("mounts[").and_then(|rest| rest.split(']').next()?.parse().ok());
+        let own_mounts = directory.container.mounts.len().saturating_sub(self.bind.len());
+        match key {
+            "user" if self.user.is_some() => Some("--user"),
+            "working_dir" if self.cwd.is_some() => Some("--cwd"),
+            _ if index.is_some_and(|index: usize| index >= own_mounts) => Some("--bind"),
+            _ => None,
         }
     }
 
@@ -178,7 +259,8 @@ pub fn run(line: &CommandLine) -> Result<u8> {
     let log = Log::open(&line.log)?;
     match &line.command {
         Command::Exec(exec) => exec_command(line, exec, &log),
-        Command::Plan(shape) => plan_command(line, shape),
+        Command::Plan(printed) => plan_command(line, printed),
+        Command::Doctor(doctor) => doctor_command(line, doctor),
         Command::Spec => print(&directory_without_file(&line.root)?.to_json_pretty()),
     }
 }
@@ -201,11 +283,44 @@ fn directory_without_file(root: &Path) -> Result<Container> {
     Ok(directory::built_in())
 }
 
-fn plan_command(line: &CommandLine, shape: &Shape) -> Result<u8> {
+fn plan_command(line: &CommandLine, printed: &Printed) -> Result<u8> {
     let mut directory = Place::find(&line.root)?.read()?;
-    let made = make_plan(&mut directory, shape, None);
-    let (_, plan) = made.map_err(|error| locate(error, &directory))?;
-    print(&plan.to_string())
+    let (_, plan) = make_plan(&mut directory, &printed.shape, None)?;
+    preflight::ask_for_cgroup(&plan).map_err(|error| locate(error, &directory, &printed.shape))?;
+    match printed.format {
+        Format::Human => print(&plan.to_string()),
+        Format::Json => print(&plan.to_json_pretty()),
+    }
+}
+
+fn doctor_command(line: &CommandLine, doctor: &Doctor) -> Result<u8> {
+    if doctor.apparmor_profile {
+        return print(&doctor::apparmor_profile()?);
+    }
+    let Printed { format, mut shape } = doctor.printed.clone();
+    let place = Place::find(&line.root)?;
+    if let Some(audit) = doctor::audit(&place)? {
+        match format {
+            Format::Human => print(&audit.to_string())?,
+            Format::Json => print(&audit.to_json_pretty())?,
+        };
+        return Ok(audit.exit_code());
+    }
+    let planned = place.read().map(|mut directory| {
+        let args = directory.container.args.as_ref();
+        let named = !shape.command.is_empty() || args.is_some_and(|args| !args.is_empty());
+        if !named {
+            shape.command.push("sh".into());
+        }
+        let plan = make_plan(&mut directory, &shape, None).map(|(_, plan)| plan);
+        Planned { directory, plan, program_is_named: named }
+    });
+    let report = Report::of(planned)?;
+    match format {
+        Format::Human => print(&report.to_string())?,
+        Format::Json => print(&report.to_json_pretty())?,
+    };
+    Ok(report.exit_code())
 }
 
 /// The sealed configuration, and the plan of this very command line.
@@ -214,8 +329,16 @@ fn make_plan(
     shape: &Shape,
     run_directory: Option<&Path>,
 ) -> Result<(Container, Plan)> {
-    let host = Host::probe()?;
     shape.shape(directory);
+    plan_of(directory, shape, run_directory).map_err(|error| locate(error, directory, shape))
+}
+
+fn plan_of(
+    directory: &Directory,
+    shape: &Shape,
+    run_directory: Option<&Path>,
+) -> Result<(Container, Plan)> {
+    let host = Host::probe()?;
     let sealed = directory.container.clone();
     let mut container = sealed.clone();
     shape.personal(&mut container);
@@ -229,18 +352,41 @@ fn make_plan(
         environment: &shape.env,
     };
     let plan = Plan::from_source(&source, shape.command.iter())?;
+    preflight::ask(&plan)?;
     Ok((sealed, plan))
 }
 
-/// Tells an error about a key like the configuration's own faults: at its place.
-fn locate(error: Error, directory: &Directory) -> Error {
-    let Origin::File(file) = &directory.origin else { return error };
-    match error {
-        Error::Container { key, message, hint } => {
-            Error::Config(file.fault_at(&key, message, hint).into())
-        }
-        other => other,
+/// Tells what a key asked for in vain like the configuration's own faults: at its place,
+/// which may be the command line.
+fn locate(error: Error, directory: &Directory, shape: &Shape) -> Error {
+    if let Error::Config(nsinit_config::Error::Faults(faults)) = error {
+        return shaped(faults, directory, shape);
     }
+    let Some(key) = keys::of(&directory.container, &error) else { return error };
+    let hint = error.hint().or_else(|| keys::remedy(&key, &error));
+    let message = match error {
+        Error::Container { message, .. } => message,
+        // The key and its value are shown.
+        Error::Cgroup(nsinit_cgroups::Error::Limit { reason, .. }) => reason,
+        other => other.to_string(),
+    };
+    if let Some(option) = shape.option_of(&key, directory) {
+        return Error::Container { key: option.into(), message, hint };
+    }
+    match &directory.origin {
+        Origin::File(file) => Error::Config(file.fault_at(&key, printable(&message), hint).into()),
+        _ => Error::Container { key, message, hint },
+    }
+}
+
+/// The configuration was sound as it was read: it is what the options made of it.
+fn shaped(faults: Faults, directory: &Directory, shape: &Shape) -> Error {
+    let mut list = faults.iter();
+    let by_option = list.find_map(|fault| {
+        let option = shape.option_of(&fault.path, directory)?;
+        Some(Error::Usage(format!("{option}: {}", fault.message)))
+    });
+    by_option.unwrap_or(Error::Config(faults.into()))
 }
 
 fn exec_command(line: &CommandLine, exec: &Exec, log: &Log) -> Result<u8> {
@@ -248,15 +394,17 @@ fn exec_command(line: &CommandLine, exec: &Exec, log: &Log) -> Result<u8> {
     const ATTEMPTS: usize = 8;
     let place = Place::find(&line.root)?;
     let mut session = run::Session::open(&place)?;
+    if session.is_recorded() {
+        // The lock is left by the re-execution, and taken again by the copy.
+        reexecute_sealed(&line.arguments)?;
+    }
     let mut attempt = 1;
     let code = loop {
         // A running container is joined as it was started, whatever its directory says now.
         let Some(mut state) = session.running()? else {
-            break start(&place, session, exec, log)?;
+            break start(line, &place, session, exec, log)?;
         };
         refuse_reshaping(&exec.shape)?;
-        // The lock is left by the re-execution, and taken again by the copy.
-        crate::seal::reexecute_sealed()?;
         exec.shape.personal(&mut state.container);
         log.event("join the running container");
         let failure = match session.join(&state, &exec.shape.env, &exec.shape.command) {
@@ -284,19 +432,29 @@ fn refuse_reshaping(shape: &Shape) -> Result<()> {
     ))
 }
 
-fn start(place: &Place, session: run::Session, exec: &Exec, log: &Log) -> Result<u8> {
+fn start(
+    line: &CommandLine,
+    place: &Place,
+    session: run::Session,
+    exec: &Exec,
+    log: &Log,
+) -> Result<u8> {
     let mut directory = place.read()?;
     if directory.container.init.unwrap_or(false) {
         // Our own process stays inside as PID 1.
-        crate::seal::reexecute_sealed()?;
+        reexecute_sealed(&line.arguments)?;
     }
-    let made = make_plan(&mut directory, &exec.shape, Some(session.directory()));
-    let (sealed, plan) = made.map_err(|error| locate(error, &directory))?;
+    let (sealed, plan) = make_plan(&mut directory, &exec.shape, Some(session.directory()))?;
+    // This process ends with the container. Taking the plan apart would only copy pages
+    // that init shares.
+    let (directory, plan) = (ManuallyDrop::new(directory), ManuallyDrop::new(plan));
     if let Some(remark) = directory.remark().filter(|_| !exec.quiet) {
         say(&remark);
     }
     log.event(&format!("start the container of {}", directory.path.display()));
-    session.start(&directory, sealed, &plan, log)
+    session
+        .start(&directory, sealed, &plan, log)
+        .map_err(|error| locate(error, &directory, &exec.shape))
 }
 
 /// One line on standard error.

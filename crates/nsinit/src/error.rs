@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use rustix::io::Errno;
 
+use crate::diagnosis::{self, Scene};
 use crate::handshake::Message;
 use crate::plan::Plan;
 use crate::program::Obstacle;
+use crate::reason::Reason;
 
 /// Shorthand for this crate's results.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -54,8 +56,8 @@ pub enum Error {
     Init {
         /// How it ended, where that is known.
         status: Option<ExitStatus>,
-        /// Whether the OOM killer of its cgroup ended it.
-        out_of_memory: bool,
+        /// The limit of its cgroup in bytes, where the OOM killer of that ended it.
+        out_of_memory: Option<u64>,
     },
     /// The program cannot be started.
     Program {
@@ -73,40 +75,26 @@ pub enum Error {
     },
     /// The launcher's own work failed.
     Io {
-        /// What it was doing, with the object: `create /run/nsinit`.
+        /// What it was doing, without the object's path: `create`.
         action: String,
+        /// The object's path, if it has one.
+        path: Option<PathBuf>,
         /// The cause.
         source: io::Error,
     },
-}
-
-/// Why a program cannot be started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reason {
-    /// There is no such file.
-    NotFound {
-        /// The directories that were searched; None for a path.
-        searched: Option<String>,
-    },
-    /// The file is there, but an interpreter that it names is not.
-    MissingInterpreter,
-    /// The file is there, but execve refused it.
-    NotExecutable(Errno),
-    /// It is the launcher's own executable.
-    OwnExecutable,
 }
 
 impl Error {
     /// For `map_err`: what was being done, with its object.
     pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
         let action = action.into();
-        move |source| Error::Io { action, source }
+        move |source| Error::Io { action, path: None, source }
     }
 
     /// For `map_err`: what was being done to a path.
     pub(crate) fn path(action: &str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-        Error::io(format!("{action} {}", path.display()))
+        let (action, path) = (action.to_owned(), Some(path.to_owned()));
+        move |source| Error::Io { action, path, source }
     }
 
     pub(crate) fn protocol() -> Error {
@@ -117,21 +105,26 @@ impl Error {
     }
 
     /// What a failure that init reported means.
-    pub(crate) fn of_failure(plan: &Plan, failure: Message) -> Error {
+    pub(crate) fn of_failure(plan: &Plan, failure: Message, scene: &Scene) -> Error {
         let errno = Errno::from_raw_os_error(failure.errno.clamp(1, 4095));
         if let Some(step) = plan.step(failure.step) {
-            let hint = crate::hint::of_step(step, errno);
+            let hint = diagnosis::of_step(plan, step, errno, scene);
             return Error::Step { step: step.to_string(), errno, hint };
         }
         let program = &plan.program;
-        let name = || program.name().to_string_lossy().into_owned();
         let (path, reason) = match Obstacle::from_detail(failure.detail) {
-            Obstacle::NotFound => (name(), Reason::NotFound { searched: program.searched() }),
+            Obstacle::NotFound => match diagnosis::program::dangling(plan, scene) {
+                Some((link, target)) => (link, Reason::Dangling { target }),
+                None => {
+                    let name = program.name().to_string_lossy().into_owned();
+                    (name, Reason::NotFound { searched: program.searched() })
+                }
+            },
             Obstacle::OwnExecutable(index) => (program.candidate(index), Reason::OwnExecutable),
-            Obstacle::Execve(index) if errno == Errno::NOENT => {
-                (program.candidate(index), Reason::MissingInterpreter)
+            Obstacle::Execve(index) => {
+                let reason = diagnosis::program::not_executable(plan, index, errno, scene);
+                (program.candidate(index), reason)
             }
-            Obstacle::Execve(index) => (program.candidate(index), Reason::NotExecutable(errno)),
             Obstacle::Leaving => {
                 let step = "close descriptors or reset signals".to_owned();
                 return Error::Step { step, errno, hint: None };
@@ -146,10 +139,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,
-            Error::Program { reason, .. } => match reason {
-                Reason::NotFound { .. } | Reason::MissingInterpreter => 127,
-                Reason::NotExecutable(_) | Reason::OwnExecutable => 126,
-            },
+            Error::Program { reason, .. } => reason.exit_code(),
             _ => 125,
         }
     }
@@ -157,16 +147,36 @@ impl Error {
     /// What would make it possible, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        match self {
+        let own = match self {
             Error::Container { hint, .. } | Error::Step { hint, .. } => hint.clone(),
+            Error::Program { reason, .. } => reason.hint(),
             Error::Namespaces(error) => error.hint(),
             Error::Cgroup(error) => error.hint(),
-            Error::Network(error) => error.hint().map(str::to_owned),
-            Error::Init { out_of_memory: true, .. } => {
-                Some("raise cgroups.memory: the container could not even be set up".into())
-            }
+            Error::Init { out_of_memory: Some(limit), .. } => Some(format!(
+                "cgroups.memory is {limit} bytes, which is not enough to set up a container: \
+                 raise it"
+            )),
             _ => None,
-        }
+        };
+        own.or_else(|| diagnosis::of_error(self))
+    }
+}
+
+impl Error {
+    /// For tools: an array of faults with `file`, `line`, `column`, `path`, `message` and
+    /// `suggestion`. Where no configuration is at fault it is one without a place.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let (path, message) = match self {
+            Error::Config(error) => return error.faults().to_json(),
+            Error::Container { key, message, .. } => (key.as_str(), message.clone()),
+            _ => ("", self.to_string()),
+        };
+        let fault = serde_json::json!([{
+            "file": null, "line": null, "column": null,
+            "path": path, "message": message, "suggestion": self.hint(),
+        }]);
+        format!("{fault:#}")
     }
 }
 
@@ -177,6 +187,12 @@ pub(crate) fn errno_text(errno: Errno) -> String {
         Some(end) => text[..end].to_owned(),
         None => text,
     }
+}
+
+/// Without characters that move the cursor: names in a text may come from an image.
+pub(crate) fn printable(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(plain).collect()
 }
 
 impl fmt::Display for Error {
@@ -197,42 +213,22 @@ impl fmt::Display for Error {
                     Some(status) => write!(f, ": {status}")?,
                     None => f.write_str(" without a status")?,
                 }
-                if *out_of_memory {
-                    f.write_str(", by the OOM killer (memory limit too low?)")?;
+                match out_of_memory {
+                    Some(_) => f.write_str(", by the OOM killer of its cgroup"),
+                    None => Ok(()),
                 }
-                Ok(())
             }
             Error::Program { path, reason } => write!(f, "{path}: {reason}"),
             Error::Foreign { owner, pid } => {
                 write!(f, "the container of this directory belongs to {owner} (pid {pid})")
             }
-            Error::Io { action, source } => match source.raw_os_error() {
-                Some(raw) => {
-                    write!(f, "{action}: {}", errno_text(Errno::from_raw_os_error(raw)))
+            Error::Io { action, path, source } => {
+                f.write_str(action)?;
+                path.as_ref().map_or(Ok(()), |path| write!(f, " {}", path.display()))?;
+                match Errno::from_io_error(source) {
+                    Some(errno) => write!(f, ": {}", errno_text(errno)),
+                    None => write!(f, ": {source}"),
                 }
-                None => write!(f, "{action}: {source}"),
-            },
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Reason::NotFound { searched: Some(searched) } if searched.is_empty() => {
-                f.write_str("executable file not found in $PATH, which the environment has not")
-            }
-            Reason::NotFound { searched: Some(searched) } => {
-                write!(f, "executable file not found in $PATH of the container ({searched})")
-            }
-            Reason::NotFound { searched: None } => f.write_str("no such file or directory"),
-            Reason::MissingInterpreter => f.write_str(
-                "the file is there, but the interpreter that it names is not \
-                 (its #! line or ELF loader): no such file or directory",
-            ),
-            Reason::NotExecutable(errno) => f.write_str(&errno_text(*errno)),
-            Reason::OwnExecutable => {
-                f.write_str("is the container runtime itself, which is never started inside")
             }
         }
     }

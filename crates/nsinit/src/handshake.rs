@@ -10,17 +10,20 @@
 //!   write uid_map, gid_map
 //!   Mapped ─────────────────────────────▶  become root     only with a user namespace
 //!        ◀────────────── Netlink + socket  only with interfaces
-//!   connect interfaces                     mounts, pivot_root …
-//!        ◀─────────────── Console + pty    only with a terminal
-//!   Proceed ────────────────────────────▶  only with interfaces
-//!        ◀──────────────────────── Ready
+//!   connect interfaces                     mounts, masks …
 //!   write state and pid file
+//!   Proceed ────────────────────────────▶  covers, pivot_root
+//!        ◀─────────────── Console + pty    only with a terminal
+//!        ◀──────────────────────── Ready
 //!   Start ──────────────────────────────▶  last steps
 //!        ◀─────────────── Program + pidfd  only when init stays as PID 1
 //!                                          execve
 //!        ◀─────────────────────────── EOF  the program runs
-//!        ◀────── Failed { step, errno }    at any time; then init exits
+//!        ◀──── Failed { step, errno } + /  at any time; then init waits to be looked at
 //! ```
+//!
+//! Where the launcher has nothing to do between Ready and Start, it sends Start with
+//! Proceed, and init does not wait.
 //!
 //! What comes from init is not trusted: a message has a fixed size, at most one
 //! descriptor, and a tag that is expected at that point, or the launch ends.
@@ -46,7 +49,7 @@ pub enum Tag {
     Mapped = 1,
     /// Init: a netlink socket born in the new network namespace, attached.
     Netlink,
-    /// Launcher: the interfaces are connected.
+    /// Launcher: the interfaces are connected, and the own files are there to be covered.
     Proceed,
     /// Init: the pty master, attached.
     Console,
@@ -54,7 +57,7 @@ pub enum Tag {
     Ready,
     /// Launcher: go on to the program.
     Start,
-    /// Init: a step failed; init ends.
+    /// Init: a step failed; its root directory is attached where it could be opened.
     Failed,
     /// Init: the pidfd of another process, which will be the program, attached.
     Program,
@@ -178,6 +181,12 @@ impl ParentEnd {
         if received.bytes == 0 {
             return Ok(Received::End);
         }
+        let message = Message::from_bytes(bytes);
+        // A failure is told even if there is no descriptor left to take it by.
+        let torn = match message.map(|message| message.tag) {
+            Some(Tag::Failed) => ReturnFlags::TRUNC,
+            _ => ReturnFlags::TRUNC | ReturnFlags::CTRUNC,
+        };
         // There is room for more than one: the space is aligned. What is not taken is closed.
         let fds = control.drain().flat_map(|message| match message {
             RecvAncillaryMessage::ScmRights(fds) => Some(fds),
@@ -185,10 +194,8 @@ impl ParentEnd {
         });
         let mut fds = fds.flatten();
         let (fd, another) = (fds.next(), fds.next());
-        let whole = received.bytes == SIZE
-            && another.is_none()
-            && !received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
-        match Message::from_bytes(bytes).filter(|_| whole) {
+        let whole = received.bytes == SIZE && another.is_none() && !received.flags.intersects(torn);
+        match message.filter(|_| whole) {
             Some(message) => Ok(Received::Message(message, fd)),
             None => Err(io::Error::new(io::ErrorKind::InvalidData, "malformed message from init")),
         }
@@ -210,15 +217,22 @@ impl ChildEnd {
         send(self.0.as_fd(), Message::of(tag), fd)
     }
 
-    pub(crate) fn fail(&self, failure: Failure) {
+    /// Tells a failure, and waits until the launcher has looked at it: the mounts, the
+    /// cgroup and whatever else may be the cause are gone with the process.
+    pub(crate) fn fail(&self, failure: Failure, root: Option<BorrowedFd<'_>>) {
         let message = Message {
             tag: Tag::Failed,
             step: failure.step,
             errno: failure.errno.raw_os_error(),
             detail: failure.detail,
         };
-        // Nobody is left to hear of a failure to report the failure.
-        let _ = send(self.0.as_fd(), message, None);
+        // The kernel may refuse the descriptor only (unix(7), ETOOMANYREFS). Nobody is left
+        // to hear of a failure to report the failure.
+        if send(self.0.as_fd(), message, root).is_err() {
+            let _ = send(self.0.as_fd(), message, None);
+        }
+        let mut bytes = [0; SIZE];
+        while matches!(rustix::io::read(&self.0, &mut bytes), Ok(1..) | Err(Errno::INTR)) {}
     }
 
     /// Waits for one message with this tag; the launcher's death is `EPIPE`.
@@ -285,6 +299,22 @@ mod tests {
             rustix::io::write(&child, bytes).unwrap();
             assert_eq!(parent.receive().unwrap_err().kind(), io::ErrorKind::InvalidData);
         }
+    }
+
+    #[test]
+    fn whoever_failed_stays_until_the_launcher_lets_go() {
+        let (parent, child) = pair().unwrap();
+        let failure = Failure { step: 3, errno: Errno::PERM, detail: 0 };
+        let root = std::fs::File::open("/").unwrap();
+        let failing = std::thread::spawn(move || child.fail(failure, Some(root.as_fd())));
+        parent.send(Tag::Start).unwrap();
+        let Received::Message(message, Some(_)) = parent.receive().unwrap() else {
+            panic!("the failure came without the root directory");
+        };
+        assert_eq!((message.tag, message.step), (Tag::Failed, 3));
+        assert!(!failing.is_finished());
+        drop(parent);
+        failing.join().unwrap();
     }
 
     #[test]

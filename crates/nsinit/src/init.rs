@@ -17,7 +17,7 @@ use rustix::process::Pid;
 
 use crate::handshake::{ChildEnd, Failure, Tag};
 use crate::plan::Plan;
-use crate::program::{FileId, Obstacle, Program};
+use crate::program::{FileId, Obstacle, Program, interpreter};
 use crate::sys;
 use crate::trace::Ring;
 
@@ -163,7 +163,9 @@ pub(crate) fn run(
             Failure { step: plan.step_count(), errno, detail }
         }
     };
-    channel.fail(failure);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::openat(CWD, c"/", flags, Mode::empty()).ok();
+    channel.fail(failure, root.as_ref().map(AsFd::as_fd));
     sys::exit_immediately(1)
 }
 
@@ -257,16 +259,12 @@ fn read_first_line(path: &CStr, buffer: &mut [u8; 256]) -> bool {
     rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut buffer[..space])).is_ok()
 }
 
-/// The interpreter named by a `#!` line, as execve(2) reads it.
+/// The interpreter named by a `#!` line, for the system calls.
 fn interpreter_of<'a>(line: &[u8; 256], name: &'a mut [u8; 256]) -> Option<&'a CStr> {
-    let rest = line.strip_prefix(b"#!")?;
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = rest.iter().position(|byte| !blank(byte))?;
-    let rest = &rest[start..];
-    let end = rest.iter().position(|byte| blank(byte) || matches!(byte, b'\n' | 0))?;
-    name[..end].copy_from_slice(&rest[..end]);
-    name[end] = 0;
-    CStr::from_bytes_until_nul(name).ok().filter(|name| !name.is_empty())
+    let found = interpreter(&line[..255])?;
+    name[..found.len()].copy_from_slice(found);
+    name[found.len()] = 0;
+    CStr::from_bytes_until_nul(name).ok()
 }
 
 /// Goes on as a sibling, which the joined PID namespace holds; this process waits for

@@ -9,7 +9,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nsinit_cgroups::Cgroup;
 use nsinit_namespaces::{CloneRequest, Join, Kinds, Process};
@@ -18,6 +18,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::host::Host;
@@ -50,12 +51,35 @@ pub struct Joining<'a> {
 ///
 /// When the container has ended, or as [`Plan::launch`].
 pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
+    let mut joined = begin(joining, args)?;
+    joined.await_ready(&|_| Ok(()))?;
+    Ok(joined)
+}
+
+/// What is done before a message is read that may be long in coming.
+type Wait<'a> = &'a dyn Fn(BorrowedFd<'_>) -> io::Result<()>;
+
+/// Takes a process into a running container and starts the program; `connect` gets the
+/// pty's master, if it has a terminal, before the program runs. Somebody in the container
+/// may hold the program up: `wait` for a message is how who joins is not held up, too.
+pub(crate) fn run<T>(
+    joining: &Joining<'_>,
+    args: &[OsString],
+    wait: Wait<'_>,
+    connect: impl FnOnce(OwnedFd) -> Result<T>,
+) -> Result<(Running, Option<T>)> {
+    let mut joined = begin(joining, args)?;
+    if !joined.plan.pauses_when_ready() {
+        return Ok((joined.start_waiting(wait)?, None));
+    }
+    joined.await_ready(wait)?;
+    let terminal = joined.take_terminal().map(connect).transpose()?;
+    Ok((joined.start_waiting(wait)?, terminal))
+}
+
+fn begin(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
     let state = joining.state;
-    let gone = || Error::Io { action: "join the container".into(), source: Errno::SRCH.into() };
-    let pid = state.program.as_ref().map(|program| program.pid).ok_or_else(gone)?;
-    let pidfd = state.program().ok_or_else(gone)?;
-    let container = Join::from_pidfd(pidfd, pid).map_err(Error::Namespaces)?;
-    let kinds = container.kinds_to_join().map_err(Error::Namespaces)?;
+    let (container, kinds, pid) = container(state)?;
     let plan = plan(joining, pid, kinds, args)?;
     // What was read of the process before this is its own, and not a successor's.
     state.program().ok_or_else(gone)?;
@@ -81,16 +105,34 @@ pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
     let first = unsafe { nsinit_namespaces::clone(&request, child) };
     let first = Unwaited(Some(first.map_err(Error::Namespaces)?));
     drop((child_end, inherited));
-    let mut joined = Joined {
+    Ok(Joined {
         plan,
         channel,
         first,
         second: Unwaited(None),
         has_pid_namespace: kinds.contains(Kinds::PID),
         terminal: None,
-    };
-    joined.prepare()?;
-    Ok(joined)
+        ready: false,
+    })
+}
+
+fn gone() -> Error {
+    Error::io("join the container")(Errno::SRCH.into())
+}
+
+/// The running container, what is to be joined of it, and its program's pid.
+fn container(state: &State) -> Result<(Join, Kinds, i32)> {
+    let pid = state.program.as_ref().map(|program| program.pid).ok_or_else(gone)?;
+    let pidfd = state.program().ok_or_else(gone)?;
+    let container = Join::from_pidfd(pidfd, pid).map_err(Error::Namespaces)?;
+    let kinds = container.kinds_to_join().map_err(Error::Namespaces)?;
+    Ok((container, kinds, pid))
+}
+
+/// What a process that joins would be confined to, and the pid of the container's program.
+pub(crate) fn plan_of(joining: &Joining<'_>) -> Result<(Plan, i32)> {
+    let (_, kinds, pid) = container(joining.state)?;
+    Ok((plan(joining, pid, kinds, &["sh".into()])?, pid))
 }
 
 /// A process in a running container that waits before its last steps.
@@ -107,6 +149,7 @@ pub struct Joined {
     second: Unwaited,
     has_pid_namespace: bool,
     terminal: Option<OwnedFd>,
+    ready: bool,
 }
 
 impl Joined {
@@ -120,43 +163,66 @@ impl Joined {
     /// # Errors
     ///
     /// [`Error::Program`] when there is no such program, or it cannot be executed.
-    pub fn start(mut self) -> Result<Running> {
-        match self.channel.send(Tag::Start) {
-            // It has gone; what it said before is still to be read.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            other => other.map_err(Error::io("send a message to init"))?,
-        }
-        while let Some(message) = self.receive()? {
-            let (Tag::Program, Some(pidfd)) = message else { return Err(Error::protocol()) };
-            let pid = process::pid_of(&pidfd).ok_or_else(Error::protocol)?;
-            self.second = Unwaited(Some(Process::from_pidfd(pidfd, pid)));
+    pub fn start(self) -> Result<Running> {
+        self.start_waiting(&|_| Ok(()))
+    }
+
+    fn start_waiting(mut self, wait: Wait<'_>) -> Result<Running> {
+        self.send(Tag::Start)?;
+        while let Some(message) = self.receive(wait)? {
+            match message {
+                (Tag::Ready, None) if !self.ready => self.ready = true,
+                (Tag::Program, Some(pidfd)) => {
+                    let pid = process::pid_of(&pidfd).ok_or_else(Error::protocol)?;
+                    self.second = Unwaited(Some(Process::from_pidfd(pidfd, pid)));
+                    // The first has had the channel, too, whose end tells that the program
+                    // runs: it must be gone before.
+                    self.first = Unwaited(None);
+                    self.send(Tag::Proceed)?;
+                }
+                _ => return Err(Error::protocol()),
+            }
         }
         // execve closed the channel, or whoever held it died.
         let program = match self.has_pid_namespace {
             true => self.second.take(),
-            false => self.first.take(),
+            false if self.ready => self.first.take(),
+            false => None,
         };
-        let ended = Error::Init { status: None, out_of_memory: false };
+        let ended = Error::Init { status: None, out_of_memory: None };
         Ok(Running::joined(program.ok_or(ended)?, self.terminal.take()))
     }
 
-    /// Everything up to Ready.
-    fn prepare(&mut self) -> Result<()> {
+    fn send(&self, tag: Tag) -> Result<()> {
+        match self.channel.send(tag) {
+            // It has gone; what it said before is still to be read.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.map_err(Error::io("send a message to init")),
+        }
+    }
+
+    fn await_ready(&mut self, wait: Wait<'_>) -> Result<()> {
         loop {
-            match self.receive()? {
+            match self.receive(wait)? {
                 Some((Tag::Console, Some(master))) => self.terminal = Some(master),
-                Some((Tag::Ready, None)) => return Ok(()),
+                Some((Tag::Ready, None)) => {
+                    self.ready = true;
+                    return Ok(());
+                }
                 Some(_) => return Err(Error::protocol()),
-                None => return Err(Error::Init { status: None, out_of_memory: false }),
+                None => return Err(Error::Init { status: None, out_of_memory: None }),
             }
         }
     }
 
     /// The next message; None at the end of the conversation.
-    fn receive(&self) -> Result<Option<(Tag, Option<OwnedFd>)>> {
+    fn receive(&self, wait: Wait<'_>) -> Result<Option<(Tag, Option<OwnedFd>)>> {
+        wait(self.channel.as_fd()).map_err(Error::io("wait for a message of init"))?;
         match self.channel.receive().map_err(Error::io("read a message of init"))? {
-            Received::Message(message, _) if message.tag == Tag::Failed => {
-                Err(Error::of_failure(&self.plan, message))
+            Received::Message(message, root) if message.tag == Tag::Failed => {
+                let process = self.second.0.as_ref().or(self.first.0.as_ref());
+                let pid = process.map(Process::pid).ok_or_else(Error::protocol)?;
+                Err(Error::of_failure(&self.plan, message, &Scene::of(pid, root)))
             }
             Received::Message(message, fd) => Ok(Some((message.tag, fd))),
             Received::End => Ok(None),
@@ -213,7 +279,7 @@ fn plan(joining: &Joining<'_>, pid: i32, kinds: Kinds, args: &[OsString]) -> Res
     // Last: who can trace processes in the container finds nothing but what it has.
     last_steps.push(Step::NotDumpable);
     if kinds.contains(Kinds::PID) {
-        last_steps.push(Step::EnterPidNamespace);
+        last_steps.extend([Step::EnterPidNamespace, Step::Await(Tag::Proceed)]);
     }
     last_steps.extend([die(), Step::NewSession]);
     if terminal {

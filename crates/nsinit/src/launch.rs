@@ -10,6 +10,7 @@ use nsinit_namespaces::{CloneRequest, NamespaceFile, Process};
 use nsinit_network::{Links, NetworkNamespace};
 use rustix::process::{Pid, Signal};
 
+use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::init::{self, Inherited};
@@ -32,6 +33,10 @@ impl Outside {
         // The kernel removes the host ends with the namespace, but not at once.
         drop(self.links.take());
         let Some(cgroup) = self.cgroup.take() else { return Ok(()) };
+        // As a rule: nothing outlives the PID namespace.
+        if cgroup.remove_empty().map_err(Error::Cgroup)? {
+            return Ok(());
+        }
         cgroup.kill().map_err(Error::Cgroup)?;
         cgroup.remove().map_err(Error::Cgroup)
     }
@@ -106,7 +111,7 @@ impl Plan {
     /// [`Error::Step`] and [`Error::Program`] tell what failed inside; nothing is left
     /// behind.
     pub fn launch(&self, stdio: Stdio) -> Result<Running> {
-        self.create(&stdio)?.start()
+        self.begin(&stdio, Remnant::Unknown, |_| Ok(()))?.0.run()
     }
 
     /// Creates the container; the program waits for [`Created::start`].
@@ -115,10 +120,17 @@ impl Plan {
     ///
     /// As [`Plan::launch`].
     pub fn create(&self, stdio: &Stdio) -> Result<Created<'_>> {
-        self.create_over(stdio, Remnant::Unknown)
+        self.begin(stdio, Remnant::Unknown, |_| Ok(()))?.0.ready()
     }
 
-    pub(crate) fn create_over(&self, stdio: &Stdio, remnant: Remnant) -> Result<Created<'_>> {
+    /// Makes init and what the container has outside. `record` keeps what it has to know
+    /// of that, and makes the files that init covers, while init mounts.
+    pub(crate) fn begin<R>(
+        &self,
+        stdio: &Stdio,
+        remnant: Remnant,
+        record: impl FnOnce(&Created<'_>) -> Result<R>,
+    ) -> Result<(Begun<'_>, R)> {
         let mut outside = Outside::default();
         if let Some(cgroup) = self.cgroup.as_ref().filter(|cgroup| cgroup.scope.is_none()) {
             outside.cgroup = Some(create_cgroup(cgroup, remnant).map_err(Error::Cgroup)?);
@@ -142,10 +154,10 @@ impl Plan {
         let init = KillOnDrop(Some(init.map_err(Error::Namespaces)?));
         drop((child_end, inherited));
 
-        let mut created =
-            Created { plan: self, channel, init, outside, pipes, ring, terminal: None };
-        match created.prepare() {
-            Ok(()) => Ok(created),
+        let (plan, terminal, ready) = (self, None, false);
+        let mut created = Created { plan, channel, init, outside, pipes, ring, terminal, ready };
+        match created.connect_outside(record) {
+            Ok(recorded) => Ok((Begun(created), recorded)),
             Err(error) => Err(created.explain(error)),
         }
     }
@@ -164,6 +176,34 @@ impl Plan {
     }
 }
 
+/// A container whose init is at work.
+#[derive(Debug)]
+pub(crate) struct Begun<'a>(Created<'a>);
+
+impl<'a> Begun<'a> {
+    pub(crate) fn pid(&self) -> Pid {
+        self.0.pid()
+    }
+
+    /// Waits until init has done everything but its last steps.
+    pub(crate) fn ready(self) -> Result<Created<'a>> {
+        let Begun(mut created) = self;
+        match created.await_ready() {
+            Ok(()) => Ok(created),
+            Err(error) => Err(created.explain(error)),
+        }
+    }
+
+    /// Returns when the program runs. Init is told to start before it is ready where
+    /// nobody has anything to do in between.
+    pub(crate) fn run(self) -> Result<Running> {
+        match self.0.plan.pauses_when_ready() {
+            true => self.ready()?.start(),
+            false => self.0.start(),
+        }
+    }
+}
+
 /// A container whose init waits before its last steps.
 ///
 /// Dropping it kills the container and removes everything.
@@ -176,6 +216,7 @@ pub struct Created<'a> {
     pipes: Pipes,
     ring: Option<Ring>,
     terminal: Option<OwnedFd>,
+    ready: bool,
 }
 
 impl Created<'_> {
@@ -210,8 +251,8 @@ impl Created<'_> {
         self.terminal.take()
     }
 
-    /// Everything up to Ready.
-    fn prepare(&mut self) -> Result<()> {
+    /// The launcher's part, while init is at work on its own.
+    fn connect_outside<R>(&mut self, record: impl FnOnce(&Created<'_>) -> Result<R>) -> Result<R> {
         let plan = self.plan;
         let scope = plan.cgroup.as_ref().and_then(|cgroup| Some((cgroup, cgroup.scope.as_ref()?)));
         if let Some((cgroup, scope)) = scope {
@@ -223,16 +264,27 @@ impl Created<'_> {
         if plan.id_maps.is_some() || scope.is_some() {
             self.send(Tag::Mapped)?;
         }
+        if !plan.interfaces.is_empty() {
+            match self.receive()? {
+                (Tag::Netlink, Some(socket)) => self.connect(socket)?,
+                _ => return Err(Error::protocol()),
+            }
+        }
+        let recorded = record(self)?;
+        self.send(Tag::Proceed)?;
+        Ok(recorded)
+    }
+
+    fn await_ready(&mut self) -> Result<()> {
         loop {
             match self.receive()? {
-                (Tag::Netlink, Some(socket)) if self.outside.links.is_none() => {
-                    self.connect(socket)?;
-                    self.send(Tag::Proceed)?;
-                }
                 (Tag::Console, Some(master)) if self.plan.terminal => {
                     self.terminal = Some(master);
                 }
-                (Tag::Ready, None) => return self.restrict_devices(),
+                (Tag::Ready, None) => {
+                    self.ready = true;
+                    return self.restrict_devices();
+                }
                 _ => return Err(Error::protocol()),
             }
         }
@@ -286,30 +338,33 @@ impl Created<'_> {
     }
 
     fn receive(&self) -> Result<(Tag, Option<OwnedFd>)> {
+        let ended = Error::Init { status: None, out_of_memory: None };
+        self.receive_from(self.pid())?.ok_or(ended)
+    }
+
+    /// The next message, or that there will be none. Who tells of a failure waits.
+    fn receive_from(&self, teller: Pid) -> Result<Option<(Tag, Option<OwnedFd>)>> {
         match self.channel.receive().map_err(Error::io("read a message of init"))? {
-            Received::Message(message, _) if message.tag == Tag::Failed => {
-                Err(Error::of_failure(self.plan, message))
+            Received::Message(message, root) if message.tag == Tag::Failed => {
+                Err(Error::of_failure(self.plan, message, &Scene::of(teller, root)))
             }
-            Received::Message(message, fd) => Ok((message.tag, fd)),
-            Received::End => Err(Error::Init { status: None, out_of_memory: false }),
+            Received::Message(message, fd) => Ok(Some((message.tag, fd))),
+            Received::End => Ok(None),
         }
     }
 
     /// The program's pid, if it is not init's.
-    fn wait_for_execve(&self) -> Result<Option<Pid>> {
+    fn wait_for_execve(&mut self) -> Result<Option<Pid>> {
         let mut program = None;
         loop {
-            match self.channel.receive().map_err(Error::io("read a message of init"))? {
-                Received::Message(message, _) if message.tag == Tag::Failed => {
-                    return Err(Error::of_failure(self.plan, message));
-                }
-                Received::Message(message, Some(pidfd)) if message.tag == Tag::Program => {
-                    program = process::pid_of(&pidfd);
-                }
-                Received::Message(..) => return Err(Error::protocol()),
+            match self.receive_from(program.unwrap_or(self.pid()))? {
+                Some((Tag::Program, Some(pidfd))) => program = process::pid_of(&pidfd),
+                Some((Tag::Ready, None)) if !self.ready => self.ready = true,
+                Some(_) => return Err(Error::protocol()),
                 // execve closed the channel. (Or init was killed just before: then it ended
                 // by that signal, which is what the caller will be told of the program, too.)
-                Received::End => return Ok(program),
+                None if self.ready => return Ok(program),
+                None => return Err(Error::Init { status: None, out_of_memory: None }),
             }
         }
     }
@@ -320,11 +375,9 @@ impl Created<'_> {
         let process = self.init.process();
         let _ = process.kill(Signal::KILL);
         let status = process.wait().ok();
-        let out_of_memory = self
-            .outside
-            .cgroup
-            .as_ref()
-            .is_some_and(|cgroup| cgroup.stats().is_ok_and(|stats| stats.memory.oom_kills > 0));
+        let stats = self.outside.cgroup.as_ref().and_then(|cgroup| cgroup.stats().ok());
+        let killed = stats.filter(|stats| stats.memory.oom_kills > 0);
+        let out_of_memory = killed.and_then(|stats| stats.memory.limit);
         Error::Init { status, out_of_memory }
     }
 }

@@ -20,6 +20,8 @@ use crate::host::Host;
 use crate::plan::{JoinedNamespace, Plan};
 use crate::step::Step;
 
+pub(crate) use resources::interface_name;
+
 /// Everything that a plan is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
@@ -75,6 +77,7 @@ impl Plan {
         let terminal = container.tty.unwrap_or(source.host.terminal);
         let identity = process::Identity::of(source, &namespaces)?;
         guard::own_files(source, identity.may_mount())?;
+        filesystem::expect_working_directory(source)?;
 
         let mut steps = arrive(&namespaces);
         let (interfaces, network) = resources::network(source, &namespaces)?;
@@ -85,9 +88,6 @@ impl Plan {
         }
         name_host(container, &mut steps)?;
         steps.extend(parameters(source, &namespaces)?);
-        if !interfaces.is_empty() {
-            steps.push(Step::Await(Tag::Proceed));
-        }
         steps.push(Step::Report(Tag::Ready));
 
         let mut last_steps = vec![Step::Await(Tag::Start)];
@@ -122,7 +122,9 @@ pub(crate) fn refused(key: &str) -> impl FnOnce(nsinit_security::Error) -> Error
             nsinit_security::Error::Disabled { .. } => Some("remove the key to run without it"),
             _ => None,
         };
-        refuse(key, &error.to_string(), hint)
+        let message = error.to_string();
+        let object = format!("{key} ");
+        refuse(key, message.strip_prefix(&object).unwrap_or(&message), hint)
     }
 }
 
@@ -163,14 +165,7 @@ impl Namespaces {
     fn of(source: &Source<'_>) -> Result<Namespaces> {
         let Source { container, host, .. } = *source;
         let entries = container.namespaces.as_deref();
-        let mut new = match entries {
-            None => DEFAULT,
-            Some(entries) => entries
-                .iter()
-                .filter(|entry| entry.path.is_none())
-                .map(|entry| entry.kind)
-                .collect(),
-        };
+        let new = new_namespaces(container, host);
         let mut joined: Vec<_> = entries.unwrap_or_default().iter().filter_map(joined).collect();
         // A privileged caller keeps its capabilities over the others until they are joined;
         // anybody else has them only inside of the user namespace.
@@ -184,9 +179,6 @@ impl Namespaces {
                 let message = format!("{kind} with a path is not supported: {why}");
                 return Err(refuse("namespaces", &message, None));
             }
-        }
-        if !host.privileged && !joins(Namespace::User) {
-            new.insert(Kinds::USER);
         }
         let id_maps = match new.contains(Kinds::USER) {
             true => Some(id_maps(source)?),
@@ -236,6 +228,20 @@ impl Namespaces {
     pub(crate) fn may_set_groups(&self) -> bool {
         !self.id_maps.as_ref().is_some_and(IdMaps::denies_setgroups)
     }
+}
+
+/// The namespaces that are made: an ordinary user always gets one of users, too.
+pub(crate) fn new_namespaces(container: &Container, host: &Host) -> Kinds {
+    let entries = container.namespaces.as_deref();
+    let made = |entries: &[NamespaceEntry]| {
+        entries.iter().filter(|entry| entry.path.is_none()).map(|entry| entry.kind).collect()
+    };
+    let joins_user = entries
+        .unwrap_or_default()
+        .iter()
+        .any(|entry| entry.kind == Namespace::User && entry.path.is_some());
+    let new: Kinds = entries.map_or(DEFAULT, made);
+    if host.privileged || joins_user { new } else { new | Kinds::USER }
 }
 
 fn joined(entry: &NamespaceEntry) -> Option<JoinedNamespace> {

@@ -23,29 +23,24 @@ pub(crate) struct OwnFile {
 }
 
 impl OwnFile {
-    /// Makes an empty `pid` file, in place of one that an earlier launcher left.
+    /// Makes a `pid` file, in place of one that an earlier launcher left.
     ///
     /// Never writes through a link, and replaces nothing that is not of its kind.
-    pub(crate) fn pid(path: &Path) -> io::Result<OwnFile> {
+    pub(crate) fn pid(path: &Path, pid: i32) -> io::Result<OwnFile> {
         match fs::symlink_metadata(path) {
             Err(_) => {}
             Ok(_) if is_pid_file(path) => fs::remove_file(path)?,
             Ok(_) => return Err(io::Error::other("is not a pid file of nsinit: move it away")),
         }
-        Ok(OwnFile { path: path.to_owned(), file: create(path)?, only_while_empty: false })
+        let file = create(path)?;
+        let mut own = OwnFile { path: path.to_owned(), file, only_while_empty: false };
+        own.file.write_all(format!("{pid}\n").as_bytes())?;
+        Ok(own)
     }
 
     /// Takes a name that must stay free.
     pub(crate) fn placeholder(path: &Path) -> io::Result<OwnFile> {
         Ok(OwnFile { path: path.to_owned(), file: create(path)?, only_while_empty: true })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) fn write(&mut self, pid: i32) -> io::Result<()> {
-        self.file.write_all(format!("{pid}\n").as_bytes())
     }
 }
 
@@ -132,8 +127,7 @@ mod tests {
         let victim = directory.join("victim");
         fs::write(&victim, "untouched").unwrap();
         std::os::unix::fs::symlink(&victim, directory.join("pid")).unwrap();
-        let mut file = OwnFile::pid(&directory.join("pid")).unwrap();
-        file.write(42).unwrap();
+        let file = OwnFile::pid(&directory.join("pid"), 42).unwrap();
         assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
         assert_eq!(read(&directory.join("pid")), Some(42));
         drop(file);
@@ -158,7 +152,7 @@ mod tests {
     fn somebody_elses_file_is_not_removed() {
         let directory = directory("other");
         let path = directory.join("pid");
-        let file = OwnFile::pid(&path).unwrap();
+        let file = OwnFile::pid(&path, 6).unwrap();
         fs::remove_file(&path).unwrap();
         fs::write(&path, "7\n").unwrap();
         drop(file);

@@ -3,6 +3,8 @@
 //! A plan is made by the launcher (lower.rs), printed by `nsinit plan`, walked by
 //! init. Making one changes nothing.
 
+mod json;
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -69,6 +71,11 @@ impl Plan {
     /// How many steps there are.
     pub(crate) fn step_count(&self) -> u32 {
         (self.steps.len() + self.last_steps.len()) as u32
+    }
+
+    /// Whether the launcher has something to do between Ready and Start.
+    pub(crate) fn pauses_when_ready(&self) -> bool {
+        self.terminal || self.cgroup.as_ref().is_some_and(|cgroup| cgroup.devices.is_some())
     }
 
     /// A step by its number; None for the program itself.

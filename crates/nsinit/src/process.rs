@@ -1,7 +1,7 @@
 //! Parent: which process it is, told apart from a stranger with the same pid.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -39,7 +39,7 @@ impl ProcessId {
     /// there for every process of its namespace.
     pub(crate) fn is_exiting(&self) -> bool {
         const PF_EXITING: u32 = 4;
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        let stat = read_line(&format!("/proc/{}/stat", self.pid)).unwrap_or_default();
         let flags =
             stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(6));
         flags.and_then(|flags| flags.parse::<u32>().ok()).is_some_and(|f| f & PF_EXITING != 0)
@@ -66,13 +66,20 @@ pub(crate) fn pid_of(pidfd: &OwnedFd) -> Option<Pid> {
 
 /// The kernel's identity of this boot.
 fn boot_id() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+    Ok(read_line("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// A file of /proc that is one line, in one read: its size says nothing.
+fn read_line(path: &str) -> io::Result<String> {
+    let mut line = [0; 4096];
+    let length = File::open(path)?.read(&mut line)?;
+    Ok(String::from_utf8_lossy(&line[..length]).into_owned())
 }
 
 /// When a process started, in clock ticks since boot; None when there is none, or
 /// only its remains.
 fn start_time(pid: i32) -> Option<u64> {
-    parse_start_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse_start_time(&read_line(&format!("/proc/{pid}/stat")).ok()?)
 }
 
 fn parse_start_time(stat: &str) -> Option<u64> {

@@ -139,6 +139,15 @@ fn candidates(name: &OsStr, path: &str) -> Result<Vec<CString>, NulError> {
         .collect()
 }
 
+/// The interpreter named by a `#!` line, as execve(2) reads it. Allocates nothing.
+pub(crate) fn interpreter(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(b"#!")?;
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let rest = &rest[rest.iter().position(|byte| !blank(byte))?..];
+    let end = rest.iter().position(|byte| blank(byte) || matches!(byte, b'\n' | 0));
+    Some(&rest[..end.unwrap_or(rest.len())]).filter(|name| !name.is_empty())
+}
+
 /// What stood between init and the program; travels in a message's `detail`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Obstacle {

@@ -1,7 +1,7 @@
 //! Parent: `nsinit exec`: start or join, stay until the program ends, clean up.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -14,12 +14,12 @@ use crate::directory::{CONFIG_FILE, Directory, Origin, Place};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::join::{self, Joining};
-use crate::launch::{Remnant, Running};
+use crate::launch::{Created, Remnant, Running};
 use crate::log::Log;
 use crate::own_file::{self, OwnFile};
 use crate::plan::Plan;
 use crate::process::ProcessId;
-use crate::state::{CgroupDirectory, Entry, RunDirectory, State};
+use crate::state::{CgroupDirectory, Entry, Record, RunDirectory, State};
 use crate::stdio::Stdio;
 use crate::terminal::{RelayEnds, Signals, Terminal, relay};
 
@@ -43,6 +43,11 @@ impl Session {
     /// Holds what is recorded: no container may reach it.
     pub(crate) fn directory(&self) -> &Path {
         self.entry.path()
+    }
+
+    /// Whether there is a container, or what is left of one.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.entry.is_recorded()
     }
 
     /// The container, if it lives; else what is left of one is removed.
@@ -71,22 +76,19 @@ impl Session {
         args: &[OsString],
     ) -> std::result::Result<u8, Box<NotJoined>> {
         let users = (std::io::stdin(), std::io::stdout());
-        match start_joined(state, environment, args, &users) {
-            Ok((running, terminal)) => self
-                .stay_joined(running, terminal)
-                .map_err(|error| Box::new(NotJoined { error, held: None })),
-            Err(error) => Err(Box::new(NotJoined { error, held: Some(self) })),
-        }
-    }
-
-    fn stay_joined(self, mut running: Running, terminal: Option<Terminal<'_>>) -> Result<u8> {
-        // Until here a signal ends this command, and what it has started with it: somebody
-        // in the container may hold the program up, but not who joins.
-        let signals = Signals::block().map_err(Error::io("block signals"))?;
+        let begun = Signals::block().map_err(Error::io("block signals")).and_then(|signals| {
+            let joined = start_joined(state, environment, args, &users, &signals)?;
+            Ok((joined, signals))
+        });
+        let ((mut running, terminal), signals) = match begun {
+            Ok(begun) => begun,
+            Err(error) => return Err(Box::new(NotJoined { error, held: Some(self) })),
+        };
         // From here on the container's end is the kernel's to tell.
         drop(self);
-        let killed_by = stay(&running, terminal, &signals, SignalTarget::Program)?;
-        Ok(code(running.wait()?, killed_by))
+        let ended = stay(&running, terminal, &signals, SignalTarget::Program)
+            .and_then(|killed_by| Ok(code(running.wait()?, killed_by)));
+        ended.map_err(|error| Box::new(NotJoined { error, held: None }))
     }
 
     /// Starts the container, runs the program in it, and removes everything: the exit
@@ -109,24 +111,20 @@ impl Session {
                 return Err(error);
             }
         };
-        let Launched { mut running, terminal, init, files } = launched;
+        let Launched { mut running, terminal, record, files } = launched;
         // Others may join while the program runs.
         let entry = self.entry.unlock()?;
         let target = if is_init { SignalTarget::Init } else { SignalTarget::Program };
         let stayed = stay(&running, terminal, &signals, target);
         // Nobody starts the next container before this one's remains are removed; but
         // somebody may have found it dead, removed them, and started one already.
-        let own = |entry: &Entry| -> Result<bool> {
-            Ok(entry.read()?.is_some_and(|state| state.init.as_ref() == Some(&init)))
-        };
-        let entry = entry.lock()?;
-        let own = entry.as_ref().map(own).transpose()?.unwrap_or(false);
-        if !own {
+        let entry = entry.lock()?.filter(|entry| entry.holds(&record));
+        if entry.is_none() {
             running.disown();
         }
         let status = running.wait()?;
         drop(files);
-        if let Some(entry) = entry.filter(|_| own) {
+        if let Some(entry) = entry {
             entry.clear()?;
         }
         Ok(code(status, stayed?))
@@ -144,33 +142,29 @@ impl Session {
         if state.may_leave_remains() {
             self.entry.write(&state)?;
         }
-        let mut files = Files::create(&state)?;
         let remnant = match state.cgroup_path.is_some() && state.cgroup_path == self.remnant {
             true => Remnant::Known,
             false => Remnant::Unknown,
         };
-        let mut created = plan.create_over(&Stdio::inherit(), remnant)?;
-        let init = ProcessId::of_child(created.pid())?;
-        log.event(&format!("created, init is pid {}", init.pid));
-        if let Some(cgroup) = created.cgroup() {
-            state.cgroup = cgroup.paths().into_iter().filter_map(CgroupDirectory::of).collect();
-            state.cgroup_parents = cgroup.made_parents();
-        }
-        state.links = created.host_links();
-        state.bridges = created.own_bridges();
-        (state.init, state.program) = (Some(init.clone()), Some(init.clone()));
-        self.entry.write(&state)?;
-        if let Some(file) = &mut files.pid {
-            file.write(init.pid).map_err(Error::path("write", file.path()))?;
-        }
-        // Before the program can ask for the terminal's size.
-        let terminal = connect(users, created.take_terminal())?;
-        let running = created.start()?;
+        let (begun, (mut record, files)) = plan.begin(&Stdio::inherit(), remnant, |created| {
+            add_what_was_made(&mut state, created)?;
+            Ok((self.entry.write(&state)?, Files::create(&state)?))
+        })?;
+        log.event(&format!("created, init is pid {}", begun.pid()));
+        let (running, terminal) = match plan.terminal {
+            false => (begun.run()?, None),
+            true => {
+                let mut created = begun.ready()?;
+                let terminal = created.take_terminal().map(|master| connect(users, master));
+                let terminal = terminal.transpose()?;
+                (created.start()?, terminal)
+            }
+        };
         if let Some(program) = running.program() {
             state.program = Some(ProcessId::of_child(program)?);
-            self.entry.write(&state)?;
+            record = self.entry.write(&state)?;
         }
-        Ok(Launched { running, terminal, init, files })
+        Ok(Launched { running, terminal, record, files })
     }
 }
 
@@ -186,19 +180,21 @@ fn start_joined<'a>(
     environment: &[String],
     args: &[OsString],
     users: &'a Users,
+    signals: &Signals,
 ) -> Result<(Running, Option<Terminal<'a>>)> {
     let host = Host::probe()?;
-    let mut joined = join::join(&Joining { state, host: &host, environment }, args)?;
-    // Before the program can ask for the terminal's size.
-    let terminal = connect(users, joined.take_terminal())?;
-    Ok((joined.start()?, terminal))
+    // Until the program runs a signal ends this command, and what it has started with it.
+    let wait = |channel: BorrowedFd<'_>| signals.wait_for(channel);
+    join::run(&Joining { state, host: &host, environment }, args, &wait, |master| {
+        connect(users, master)
+    })
 }
 
 /// A container whose program runs, and what the launcher holds for it.
 struct Launched<'a> {
     running: Running,
     terminal: Option<Terminal<'a>>,
-    init: ProcessId,
+    record: Record,
     files: Files,
 }
 
@@ -227,17 +223,29 @@ fn intent(directory: &Directory, sealed: Container, plan: &Plan) -> State {
     }
 }
 
-/// Our files in the container's directory, while it lives.
-#[derive(Debug, Default)]
+fn add_what_was_made(state: &mut State, created: &Created<'_>) -> Result<()> {
+    let init = ProcessId::of_child(created.pid())?;
+    if let Some(cgroup) = created.cgroup() {
+        state.cgroup = cgroup.paths().into_iter().filter_map(CgroupDirectory::of).collect();
+        state.cgroup_parents = cgroup.made_parents();
+    }
+    state.links = created.host_links();
+    state.bridges = created.own_bridges();
+    (state.init, state.program) = (Some(init.clone()), Some(init));
+    Ok(())
+}
+
+/// Our files in the container's directory, while it lives: kept to be removed.
+#[derive(Debug)]
 struct Files {
-    pid: Option<OwnFile>,
-    /// Only kept: it takes a name.
+    _pid: Option<OwnFile>,
     _placeholder: Option<OwnFile>,
 }
 
 impl Files {
     fn create(state: &State) -> Result<Files> {
-        let make = |path: &Option<PathBuf>, how: fn(&Path) -> std::io::Result<OwnFile>| {
+        let pid = state.init.as_ref().map_or(0, |init| init.pid);
+        let make = |path: &Option<PathBuf>, how: &dyn Fn(&Path) -> std::io::Result<OwnFile>| {
             let Some(path) = path else { return Ok(None) };
             match how(path) {
                 // Where the caller cannot write, the container cannot either, and its state
@@ -246,8 +254,10 @@ impl Files {
                 other => other.map(Some).map_err(Error::path("create", path)),
             }
         };
-        let pid = make(&state.pid_file, OwnFile::pid)?;
-        Ok(Files { pid, _placeholder: make(&state.placeholder, OwnFile::placeholder)? })
+        Ok(Files {
+            _pid: make(&state.pid_file, &|path| OwnFile::pid(path, pid))?,
+            _placeholder: make(&state.placeholder, &OwnFile::placeholder)?,
+        })
     }
 }
 
@@ -258,7 +268,7 @@ fn is_not_writable(error: &std::io::Error) -> bool {
 
 /// Somebody else's container in this directory is told, and never joined: its state is
 /// in a run directory that this user cannot read, or must not trust.
-fn refuse_foreign(pid_file: &Path, uid: u32) -> Result<()> {
+pub(crate) fn refuse_foreign(pid_file: &Path, uid: u32) -> Result<()> {
     let Some(pid) = own_file::read(pid_file) else { return Ok(()) };
     let Some(init) = own_file::init_of(pid) else { return Ok(()) };
     if init.uid == uid || !init.in_inner_pid_namespace {
@@ -271,11 +281,10 @@ fn refuse_foreign(pid_file: &Path, uid: u32) -> Result<()> {
 /// The user's end of the terminal.
 type Users = (std::io::Stdin, std::io::Stdout);
 
-fn connect(users: &Users, master: Option<OwnedFd>) -> Result<Option<Terminal<'_>>> {
+/// To be called before the program can ask for the terminal's size.
+fn connect(users: &Users, master: OwnedFd) -> Result<Terminal<'_>> {
     let (stdin, stdout) = users;
-    master
-        .map(|master| Terminal::connect(stdin.as_fd(), stdout.as_fd(), master))
-        .transpose()
+    Terminal::connect(stdin.as_fd(), stdout.as_fd(), master)
         .map_err(Error::io("connect the terminal"))
 }
 

@@ -5,7 +5,7 @@
 //! itself first: root from a read-only detached bind mount, everybody else from a
 //! sealed copy in memory.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,13 +24,13 @@ const SEALS: SealFlags = SealFlags::WRITE.union(SealFlags::GROW).union(SealFlags
 /// into a process that others may come to see: there are secrets in it.
 const KEPT: [&str; 4] = ["TERM", "COLORTERM", "XDG_RUNTIME_DIR", "SUDO_UID"];
 
-/// Re-executes this very command line from a copy that cannot be written, unless it
-/// already runs from one.
+/// Re-executes this command line from a copy that cannot be written, unless it already
+/// runs from one. `arguments` are those of this process, its name included.
 ///
 /// # Errors
 ///
 /// When neither kind of copy can be made.
-pub fn reexecute_sealed() -> Result<()> {
+pub fn reexecute_sealed(arguments: &[OsString]) -> Result<()> {
     let action = "re-execute /proc/self/exe from a sealed copy";
     let seal = || -> io::Result<()> {
         let executable = rustix::fs::openat(
@@ -46,13 +46,13 @@ pub fn reexecute_sealed() -> Result<()> {
             Err(Errno::PERM | Errno::NOSYS | Errno::INVAL) => sealed_copy(executable)?,
             other => other?,
         };
-        let strings = |list: Vec<std::ffi::OsString>| -> io::Result<CArray> {
+        let strings = |list: Vec<OsString>| -> io::Result<CArray> {
             let strings = list.into_iter().map(|s| CString::new(s.into_vec()));
             Ok(CArray::new(strings.collect::<std::result::Result<_, _>>()?))
         };
-        let argv = strings(std::env::args_os().collect())?;
+        let argv = strings(arguments.to_vec())?;
         let environment = KEPT.iter().filter_map(|key| {
-            let mut entry = std::ffi::OsString::from(key);
+            let mut entry = OsString::from(key);
             entry.push("=");
             entry.push(std::env::var_os(key)?);
             Some(entry)

@@ -96,11 +96,24 @@ impl RunDirectory {
         let made = fs::DirBuilder::new().mode(0o700).recursive(uid != 0).create(&path);
         match made {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other.map_err(|source| Error::Io {
-                action: format!("create the run directory {} ({CHOICE})", path.display()),
-                source,
-            })?,
+            other => {
+                let by = if uid == 0 { "" } else { ", chosen by XDG_RUNTIME_DIR" };
+                other.map_err(Error::path(&format!("the run directory{by}: create"), &path))?
+            }
         }
+        RunDirectory::verified(path, uid)
+    }
+
+    /// The same where it is there. Makes nothing.
+    pub(crate) fn find(uid: u32) -> Result<std::result::Result<RunDirectory, PathBuf>> {
+        let path = run_directory(uid)?;
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Err(path)),
+            _ => RunDirectory::verified(path, uid).map(Ok),
+        }
+    }
+
+    fn verified(path: PathBuf, uid: u32) -> Result<RunDirectory> {
         let metadata = fs::symlink_metadata(&path).map_err(Error::path("examine", &path))?;
         if !metadata.is_dir() || metadata.uid() != uid || metadata.mode() & 0o077 != 0 {
             let wrong = io::Error::other(format!("must be yours, with mode 0700 ({CHOICE})"));
@@ -109,13 +122,27 @@ impl RunDirectory {
         Ok(RunDirectory(path))
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn entry_of(&self, directory: FileId) -> PathBuf {
+        self.0.join(format!("{:x}-{:x}", directory.device, directory.inode))
+    }
+
+    /// What is recorded of the container in that directory, as it is now: nobody is waited
+    /// for.
+    pub(crate) fn peek(&self, directory: FileId) -> Result<Option<State>> {
+        read_record(&self.entry_of(directory).join(RECORD))
+    }
+
     /// The entry of the container in that directory, locked.
     ///
     /// # Errors
     ///
     /// When the entry cannot be made or locked.
     pub fn lock(&self, directory: FileId) -> Result<Entry> {
-        let path = self.0.join(format!("{:x}-{:x}", directory.device, directory.inode));
+        let path = self.entry_of(directory);
         loop {
             match fs::DirBuilder::new().mode(0o700).create(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -133,6 +160,24 @@ impl RunDirectory {
             }
         }
     }
+}
+
+/// The file in an entry that says what is known.
+const RECORD: &str = "state.json";
+
+fn read_record(path: &Path) -> Result<Option<State>> {
+    let mut text = String::new();
+    match File::open(path).and_then(|mut file| file.read_to_string(&mut text)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(Error::path("read", path))?,
+    };
+    if text.is_empty() {
+        // The machine went down while it was written: nothing of it is left.
+        return Ok(None);
+    }
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| Error::path("understand", path)(error.into()))
 }
 
 /// How a user chooses another run directory.
@@ -203,9 +248,13 @@ impl Unlocked {
     }
 }
 
-/// Whether a directory that is open is still the one of that name.
-fn has_name(directory: &File, path: &Path) -> bool {
-    let (Ok(open), Ok(named)) = (directory.metadata(), fs::symlink_metadata(path)) else {
+/// What was recorded, told apart from all that is recorded later: it stays open.
+#[derive(Debug)]
+pub struct Record(File);
+
+/// Whether a file that is open is still the one of that name.
+fn has_name(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else {
         return false;
     };
     (open.dev(), open.ino()) == (named.dev(), named.ino())
@@ -222,7 +271,11 @@ impl Entry {
     }
 
     fn file(&self) -> PathBuf {
-        self.path.join("state.json")
+        self.path.join(RECORD)
+    }
+
+    pub(crate) fn is_recorded(&self) -> bool {
+        fs::symlink_metadata(self.file()).is_ok()
     }
 
     /// What is recorded; None when nothing is.
@@ -231,19 +284,7 @@ impl Entry {
     ///
     /// When the record cannot be read or understood.
     pub fn read(&self) -> Result<Option<State>> {
-        let path = self.file();
-        let mut text = String::new();
-        match File::open(&path).and_then(|mut file| file.read_to_string(&mut text)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(Error::path("read", &path))?,
-        };
-        if text.is_empty() {
-            // The machine went down while it was written: nothing of it is left.
-            return Ok(None);
-        }
-        let state = serde_json::from_str(&text)
-            .map_err(|error| Error::path("understand", &path)(error.into()))?;
-        Ok(Some(state))
+        read_record(&self.file())
     }
 
     /// Records a container: a reader finds the whole record or none.
@@ -251,10 +292,10 @@ impl Entry {
     /// # Errors
     ///
     /// When the file cannot be written.
-    pub fn write(&self, state: &State) -> Result<()> {
+    pub fn write(&self, state: &State) -> Result<Record> {
         let path = self.file();
         let new = self.path.join("state.json.new");
-        let write = || -> io::Result<()> {
+        let write = || -> io::Result<Record> {
             let mut file = OpenOptions::new()
                 .write(true)
                 .create(true)
@@ -262,9 +303,15 @@ impl Entry {
                 .mode(0o600)
                 .open(&new)?;
             file.write_all(&serde_json::to_vec(state)?)?;
-            fs::rename(&new, &path)
+            fs::rename(&new, &path)?;
+            Ok(Record(file))
         };
         write().map_err(Error::path("write", &path))
+    }
+
+    /// Whether that is what is recorded still.
+    pub(crate) fn holds(&self, record: &Record) -> bool {
+        has_name(&record.0, &self.file())
     }
 
     /// Lets others lock it.
@@ -285,7 +332,7 @@ impl Entry {
     ///
     /// When a file cannot be removed.
     pub fn clear(&self) -> Result<()> {
-        for name in ["state.json", "state.json.new"] {
+        for name in [RECORD, "state.json.new"] {
             match fs::remove_file(self.path.join(name)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 other => other.map_err(Error::path("remove", &self.path.join(name)))?,

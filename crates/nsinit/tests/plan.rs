@@ -34,12 +34,17 @@ fn image() -> PathBuf {
 }
 
 fn printed_plan(fixture: &Path) -> String {
+    match plan(fixture) {
+        Ok(plan) => placeless(&plan.to_string()),
+        Err(refusal) => refusal,
+    }
+}
+
+/// The plan, or what is printed in its place.
+fn plan(fixture: &Path) -> Result<Plan, String> {
     let image = image().to_str().unwrap().to_owned();
     let text = fs::read_to_string(fixture).unwrap().replace("IMAGE", &image);
-    let container = match Container::from_str(&text, "container.json") {
-        Ok(container) => container,
-        Err(faults) => return format!("{faults}\n"),
-    };
+    let container = Container::from_str(&text, "container.json").map_err(|f| format!("{f}\n"))?;
     let rootfs = match &container.rootfs {
         Some(RootfsSource::Tmpfs(_)) => Rootfs::tmpfs(TmpfsRoot::default()),
         _ => Rootfs::open(&image).unwrap(),
@@ -52,40 +57,56 @@ fn printed_plan(fixture: &Path) -> String {
         run_directory: None,
         environment: &[],
     };
-    match Plan::from_source(&source, ["true"]) {
-        Ok(plan) => placeless(&plan.to_string().replace(&image, "IMAGE")),
-        Err(error) => format!("error: {error}\n"),
-    }
+    Plan::from_source(&source, ["true"]).map_err(|error| format!("error: {error}\n"))
 }
 
-/// Without the hash of the directory's path in the cgroup's default name.
+/// Without the image's path, and its hash in the cgroup's default name.
 fn placeless(plan: &str) -> String {
-    let Some((before, rest)) = plan.split_once("make cgroup nsinit/nsinit-") else {
-        return plan.to_owned();
-    };
+    let plan = plan.replace(image().to_str().unwrap(), "IMAGE");
+    let Some((before, rest)) = plan.split_once("nsinit/nsinit-") else { return plan };
     let after = rest.trim_start_matches(|c: char| c.is_ascii_hexdigit());
     assert_eq!(rest.len() - after.len(), 16, "a hash of 64 bits");
-    format!("{before}make cgroup nsinit/nsinit-HASH{after}")
+    format!("{before}nsinit/nsinit-HASH{after}")
 }
 
 #[test]
 fn every_fixture_lowers_to_its_plan() {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let mut seen = 0;
-    for entry in fs::read_dir(&fixtures).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        let (plan, expected) = (printed_plan(&path), path.with_extension("plan"));
-        if std::env::var_os("NSINIT_BLESS").is_some() {
-            fs::write(&expected, &plan).unwrap();
-        }
-        let expected = fs::read_to_string(&expected).unwrap_or_default();
-        assert_eq!(plan, expected, "{}", path.display());
-        seen += 1;
+    for fixture in fixtures() {
+        compare(&printed_plan(&fixture), &fixture.with_extension("plan"));
     }
-    assert!(seen >= 15, "only {seen} fixtures were found");
+}
+
+fn fixtures() -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let is_fixture = |path: &PathBuf| path.extension().is_some_and(|end| end == "json");
+    let fixtures: Vec<_> = paths.filter(is_fixture).collect();
+    assert!(fixtures.len() >= 15, "only {} fixtures were found", fixtures.len());
+    fixtures
+}
+
+fn compare(printed: &str, expected: &Path) {
+    if std::env::var_os("NSINIT_BLESS").is_some() {
+        fs::write(expected, printed).unwrap();
+    }
+    let text = fs::read_to_string(expected).unwrap_or_default();
+    assert_eq!(printed, text, "{}", expected.display());
+}
+
+#[test]
+fn a_plan_as_json_has_the_same_steps_and_what_tools_want_to_know() {
+    for fixture in fixtures() {
+        let Ok(plan) = plan(&fixture) else { continue };
+        let json = plan.to_json_pretty();
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let steps = read["init"].as_array().unwrap().iter();
+        let steps: Vec<_> = steps.map(|step| step["step"].as_str().unwrap()).collect();
+        assert_eq!(steps, plan.steps().collect::<Vec<_>>(), "{}", fixture.display());
+        let name = fixture.file_name().unwrap().to_str().unwrap();
+        if ["cgroup-limits.json", "veth.json", "user-namespace.json"].contains(&name) {
+            compare(&placeless(&json), &fixture.with_file_name("as-json").join(name));
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! walk over the mounts that keeps every flag that is already set.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
@@ -11,6 +11,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags};
 use crate::Child;
 use crate::child::MountSetattr;
 use crate::mountinfo::{Ids, Lines, mount_id, unescape};
+use crate::procfs::FdPath;
 use crate::sys::{self, Depth};
 
 /// What is to be set (`MOUNT_ATTR_*`), cleared, and where events flow (`MS_*`).
@@ -61,43 +62,31 @@ pub(crate) fn set(
     let Attributes { set, clear, propagation } = attributes;
     match child.kernel.mount_setattr {
         MountSetattr::Present => sys::mount_setattr(mount, depth, set, clear, propagation),
-        MountSetattr::Missing => {
-            let proc = child.proc().ok_or(Errno::BADF)?;
-            if propagation != 0 {
-                change_propagation(proc, mount, depth, propagation)?;
-            }
-            if set | clear == 0 {
-                return Ok(());
-            }
-            remount(proc, mount, attributes)?;
-            match depth {
-                Depth::Top => Ok(()),
-                Depth::Tree => remount_below(child, proc, mount, attributes),
-            }
-        }
+        MountSetattr::Missing => set_by_remounting(child, mount, depth, attributes),
     }
 }
 
-/// mount(2) takes paths only: `self/fd/N`, looked up from the detached procfs as
-/// working directory, is the path that leads to an open mount and nowhere else.
-fn with_path<T>(
-    proc: BorrowedFd<'_>,
+/// Apart from the way that is taken: its buffers would cost every call a page fault each.
+#[inline(never)]
+fn set_by_remounting(
+    child: &Child,
     mount: BorrowedFd<'_>,
-    act: impl FnOnce(&CStr) -> Result<T, Errno>,
-) -> Result<T, Errno> {
-    rustix::process::fchdir(proc)?;
-    let mut path = *b"self/fd/\0\0\0\0\0\0\0\0\0\0\0\0";
-    let mut digits = [0; 10];
-    let mut left = mount.as_raw_fd().unsigned_abs();
-    let mut length = 0;
-    while length == 0 || left > 0 {
-        digits[length] = b'0' + (left % 10) as u8;
-        (left, length) = (left / 10, length + 1);
+    depth: Depth,
+    attributes: Attributes,
+) -> Result<(), Errno> {
+    let Attributes { set, clear, propagation } = attributes;
+    let proc = child.proc().ok_or(Errno::BADF)?;
+    if propagation != 0 {
+        change_propagation(proc, mount, depth, propagation)?;
     }
-    for (place, digit) in path[8..].iter_mut().zip(digits[..length].iter().rev()) {
-        *place = *digit;
+    if set | clear == 0 {
+        return Ok(());
     }
-    act(CStr::from_bytes_until_nul(&path).map_err(|_| Errno::INVAL)?)
+    remount(proc, mount, attributes)?;
+    match depth {
+        Depth::Top => Ok(()),
+        Depth::Tree => remount_below(child, proc, mount, attributes),
+    }
 }
 
 fn change_propagation(
@@ -116,7 +105,8 @@ fn change_propagation(
     if depth == Depth::Tree {
         flags |= MountPropagationFlags::REC;
     }
-    with_path(proc, mount, |path| rustix::mount::mount_change(path, flags))
+    rustix::process::fchdir(proc)?;
+    rustix::mount::mount_change(FdPath::of(mount).as_c_str()?, flags)
 }
 
 /// One remount. Flags that are set stay set: in a user namespace some of them are
@@ -151,7 +141,8 @@ fn remount(
     } else {
         MountFlags::STRICTATIME
     };
-    with_path(proc, mount, |path| rustix::mount::mount_remount(path, flags, c""))
+    rustix::process::fchdir(proc)?;
+    rustix::mount::mount_remount(FdPath::of(mount).as_c_str()?, flags, c"")
 }
 
 fn remount_below(

@@ -1,8 +1,10 @@
 //! Child: bind mounts of the host's files and directories, and of the generated
 //! files of the scratch tmpfs.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -20,16 +22,23 @@ use crate::sys::Depth;
 #[derive(Debug)]
 pub struct Bind {
     pub(crate) source: CString,
+    /// The source as it was given.
+    pub(crate) given: PathBuf,
     pub(crate) id: FileId,
     pub(crate) at: Place,
     pub(crate) want: Want,
     pub(crate) depth: Depth,
     pub(crate) attributes: Attributes,
     pub(crate) over_proc: OverProc,
-    pub(crate) shown: String,
 }
 
 impl Bind {
+    /// The host's file or directory, without symbolic links.
+    #[must_use]
+    pub fn source(&self) -> &Path {
+        Path::new(OsStr::from_bytes(self.source.to_bytes()))
+    }
+
     pub(crate) fn apply(&self, child: &Child) -> Result<(), Errno> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let source = rustix::fs::openat(CWD, self.source.as_c_str(), flags, Mode::empty())?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is wrong with a root filesystem or with what is to be furnished in it.
 ///
@@ -46,6 +46,8 @@ pub enum Error {
     MissingMountPoint {
         /// The mount point below the root.
         path: PathBuf,
+        /// The directory of the host that would hold it.
+        above: PathBuf,
     },
     /// The place belongs to the kernel or to this crate.
     Reserved {
@@ -86,7 +88,7 @@ impl fmt::Display for Error {
             Error::SymbolicLink { path, role, target } => {
                 write!(f, "{}: {role} is a symbolic link to {}", path.display(), target.display())
             }
-            Error::MissingMountPoint { path } => {
+            Error::MissingMountPoint { path, .. } => {
                 write!(
                     f,
                     "{}: mount point is missing and its filesystem is read-only",
@@ -132,11 +134,26 @@ impl fmt::Display for Cause<'_> {
 }
 
 impl Error {
+    /// The path that it is about, as it was given where it was.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Error::Io { path, .. }
+            | Error::Path { path, .. }
+            | Error::SymbolicLink { path, .. }
+            | Error::Kind { path, .. }
+            | Error::MissingMountPoint { path, .. }
+            | Error::Reserved { path, .. }
+            | Error::MountOption { path, .. }
+            | Error::Device { path, .. } => path,
+        }
+    }
+
     pub(crate) fn io(path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Error {
         Error::Io { path: path.into(), source: source.into() }
     }
 
-    pub(crate) fn path(path: impl Into<PathBuf>, reason: &'static str) -> Error {
+    pub(crate) fn unusable(path: impl Into<PathBuf>, reason: &'static str) -> Error {
         Error::Path { path: path.into(), reason }
     }
 

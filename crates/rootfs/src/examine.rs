@@ -1,14 +1,14 @@
 //! Parent: what is below the root now. Reads through one directory descriptor,
 //! component by component, so that no symbolic link is followed by the kernel.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::Error;
@@ -44,30 +44,51 @@ pub(crate) enum Last {
 /// A path of the container, without its leading slash, or why it is none.
 pub(crate) fn relative(path: &Path) -> Result<PathBuf, Error> {
     let bytes = path.as_os_str().as_bytes();
-    let reason = if !path.is_absolute() {
+    let reason = if !bytes.starts_with(b"/") {
         "path is not absolute"
     } else if bytes.contains(&0) {
         "path holds a NUL byte"
     } else if bytes.len() >= PATH_MAX {
         "path is longer than 4095 bytes"
-    } else if path.components().any(|part| part == Component::ParentDir) {
+    } else if names(bytes).any(|name| name == b"..") {
         "path holds \"..\""
-    } else if path.components().any(|part| part.as_os_str().len() > NAME_MAX) {
+    } else if names(bytes).any(|name| name.len() > NAME_MAX) {
         "path has a component of more than 255 bytes"
     } else {
-        let names: PathBuf = path.components().skip(1).collect();
-        if !names.as_os_str().is_empty() {
-            return Ok(names);
+        let mut relative = Vec::with_capacity(bytes.len());
+        names(bytes).for_each(|name| push(&mut relative, name));
+        if !relative.is_empty() {
+            return Ok(path_of(relative));
         }
         "path is the root itself"
     };
-    Err(Error::path(path, reason))
+    Err(Error::unusable(path, reason))
+}
+
+/// The names that a path is made of, `..` included.
+fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/').filter(|name| !matches!(*name, b"" | b"."))
+}
+
+fn push(path: &mut Vec<u8>, name: &[u8]) {
+    if !path.is_empty() {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+}
+
+fn pop(path: &mut Vec<u8>) {
+    path.truncate(path.iter().rposition(|byte| *byte == b'/').unwrap_or(0));
+}
+
+fn path_of(bytes: Vec<u8>) -> PathBuf {
+    OsString::from_vec(bytes).into()
 }
 
 /// `path` as a C string.
 pub(crate) fn c_string(path: &Path) -> Result<CString, Error> {
     CString::new(path.as_os_str().as_bytes())
-        .map_err(|_| Error::path(path, "path holds a NUL byte"))
+        .map_err(|_| Error::unusable(path, "path holds a NUL byte"))
 }
 
 /// The path shown to people: with its leading slash.
@@ -82,17 +103,19 @@ pub(crate) fn resolve(
     root: BorrowedFd<'_>,
     path: &Path,
     last: Last,
-    hidden: &dyn Fn(&Path) -> bool,
+    hidden: &dyn Fn(&[u8]) -> bool,
 ) -> Result<(PathBuf, Found), Error> {
-    let error = |at: &Path, errno: Errno| Error::io(absolute(at), errno);
-    let mut todo: VecDeque<OsString> = names(path);
-    let mut done = PathBuf::new();
+    let error =
+        |at: &[u8], errno: Errno| Error::io(absolute(Path::new(OsStr::from_bytes(at))), errno);
+    let mut todo = Cow::Borrowed(path.as_os_str().as_bytes());
+    let mut at = 0;
+    let mut done = Vec::with_capacity(todo.len());
     let mut opened: Vec<OwnedFd> = Vec::new();
     let mut links = 0;
     let mut found = FileType::Directory;
-    while let Some(name) = todo.pop_front() {
-        if name == ".." {
-            done.pop();
+    while let Some(name) = next_name(&todo, &mut at) {
+        if name == b".." {
+            pop(&mut done);
             opened.pop();
             found = FileType::Directory;
             continue;
@@ -101,70 +124,81 @@ pub(crate) fn resolve(
             return Err(error(&done, Errno::NOTDIR));
         }
         let here = opened.last().map_or(root, AsFd::as_fd);
-        let next = done.join(&name);
-        if hidden(&next) {
-            return append(next, todo, Found::Unknown);
+        push(&mut done, name);
+        if hidden(&done) {
+            return append(done, &todo[at..], Found::Unknown);
         }
-        let stat = match rustix::fs::statat(here, &name, AtFlags::SYMLINK_NOFOLLOW) {
+        let stat = match rustix::fs::statat(here, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
-            Err(Errno::NOENT) => return append(next, todo, Found::Missing),
-            Err(errno) => return Err(error(&next, errno)),
+            Err(Errno::NOENT) => return append(done, &todo[at..], Found::Missing),
+            Err(errno) => return Err(error(&done, errno)),
         };
         found = FileType::from_raw_mode(stat.st_mode);
-        if found == FileType::Symlink && (last == Last::Follow || !todo.is_empty()) {
+        let is_last = names(&todo[at..]).next().is_none();
+        if found == FileType::Symlink && (last == Last::Follow || !is_last) {
             links += 1;
             if links > MAX_LINKS {
-                return Err(error(&next, Errno::LOOP));
+                return Err(error(path.as_os_str().as_bytes(), Errno::LOOP));
             }
-            let target = read_link(here, &name).map_err(|errno| error(&next, errno))?;
-            if target.is_absolute() {
+            let target = read_link(here, name).map_err(|errno| error(&done, errno))?;
+            pop(&mut done);
+            if target.starts_with(b"/") {
                 done.clear();
                 opened.clear();
             }
-            for name in names(&target).into_iter().rev() {
-                todo.push_front(name);
-            }
-            found = FileType::Directory;
+            todo = Cow::Owned([&target, &b"/"[..], &todo[at..]].concat());
+            (at, found) = (0, FileType::Directory);
             continue;
         }
         if found == FileType::Directory {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let directory = rustix::fs::openat(here, &name, flags, Mode::empty());
-            opened.push(directory.map_err(|errno| error(&next, errno))?);
+            let directory = rustix::fs::openat(here, name, flags, Mode::empty());
+            opened.push(directory.map_err(|errno| error(&done, errno))?);
         }
-        done = next;
     }
-    Ok((done, Found::Is(found)))
+    Ok((path_of(done), Found::Is(found)))
+}
+
+/// The name that begins at or after `at`, which is then behind it.
+fn next_name<'a>(path: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
+    loop {
+        let start = *at + path[*at..].iter().position(|byte| *byte != b'/')?;
+        let length = path[start..].iter().position(|byte| *byte == b'/');
+        *at = length.map_or(path.len(), |length| start + length);
+        match &path[start..*at] {
+            b"." => {}
+            name => return Some(name),
+        }
+    }
 }
 
 /// The part of a path that cannot be looked at: taken as it is, if it is plain.
-fn append(
-    mut done: PathBuf,
-    todo: VecDeque<OsString>,
-    found: Found,
-) -> Result<(PathBuf, Found), Error> {
-    for name in todo {
-        if name == ".." {
-            return Err(Error::path(absolute(&done), "a symbolic link leads out of it by \"..\""));
+fn append(mut done: Vec<u8>, rest: &[u8], found: Found) -> Result<(PathBuf, Found), Error> {
+    for name in names(rest) {
+        if name == b".." {
+            let reason = "a symbolic link leads out of it by \"..\"";
+            return Err(Error::unusable(absolute(&path_of(done)), reason));
         }
-        done.push(name);
+        push(&mut done, name);
     }
-    Ok((done, found))
-}
-
-fn names(path: &Path) -> VecDeque<OsString> {
-    let keep = |part: Component<'_>| match part {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        _ => None,
-    };
-    path.components().filter_map(keep).collect()
+    Ok((path_of(done), found))
 }
 
 /// The target of the link `name` in `directory`.
-pub(crate) fn read_link(directory: BorrowedFd<'_>, name: &OsStr) -> Result<PathBuf, Errno> {
-    let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
-    Ok(OsString::from_vec(target.into_bytes()).into())
+fn read_link(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Vec<u8>, Errno> {
+    Ok(rustix::fs::readlinkat(directory, name, Vec::new())?.into_bytes())
+}
+
+/// A path without symbolic links. Where the kernel finds none on an absolute path it is
+/// one already, which is the usual case.
+pub(crate) fn canonical(path: &Path) -> Result<PathBuf, Error> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let plain = path.is_absolute() && !path.as_os_str().as_bytes().windows(2).any(|at| at == b"..");
+    let resolve = ResolveFlags::NO_SYMLINKS;
+    if plain && rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve).is_ok() {
+        return Ok(path.components().collect());
+    }
+    path.canonicalize().map_err(|source| Error::io(path, source))
 }
 
 /// Opens a path that [`resolve`] returned, again refusing every symbolic link.
@@ -175,15 +209,15 @@ pub(crate) fn open(
 ) -> Result<Option<OwnedFd>, Error> {
     let error = |errno| Error::io(absolute(resolved), errno);
     let mut here: Option<OwnedFd> = None;
-    let mut names = names(resolved);
-    let Some(file) = names.pop_back() else {
+    let mut names: Vec<_> = names(resolved.as_os_str().as_bytes()).collect();
+    let Some(file) = names.pop() else {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         return rustix::fs::openat(root, c".", flags, Mode::empty()).map(Some).map_err(error);
     };
     for name in names {
         let at = here.as_ref().map_or(root, AsFd::as_fd);
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match rustix::fs::openat(at, &name, flags, Mode::empty()) {
+        match rustix::fs::openat(at, name, flags, Mode::empty()) {
             Ok(directory) => here = Some(directory),
             Err(Errno::NOENT) => return Ok(None),
             Err(errno) => return Err(error(errno)),
@@ -194,7 +228,7 @@ pub(crate) fn open(
         Access::Open(flags) => flags,
     } | OFlags::NOFOLLOW
         | OFlags::CLOEXEC;
-    match rustix::fs::openat(here.as_ref().map_or(root, AsFd::as_fd), &file, flags, Mode::empty()) {
+    match rustix::fs::openat(here.as_ref().map_or(root, AsFd::as_fd), file, flags, Mode::empty()) {
         Ok(file) => Ok(Some(file)),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(error(errno)),

@@ -9,6 +9,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create};
 use rustix::mount::{fsconfig_set_flag, fsconfig_set_string};
 
 use crate::attributes::{self, Attributes};
+use crate::bind::copy;
 use crate::place::Place;
 use crate::resolve::{self, Want};
 use crate::sys::Depth;
@@ -18,12 +19,12 @@ use crate::{Child, procfs};
 #[derive(Debug)]
 pub struct MountFilesystem {
     pub(crate) name: &'static CStr,
+    pub(crate) instance: Instance,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) attributes: Attributes,
     pub(crate) at: Place,
     pub(crate) over_proc: OverProc,
     pub(crate) role: Role,
-    pub(crate) shown: String,
 }
 
 /// One parameter of a filesystem: `newinstance`, or `mode` and `755`.
@@ -31,6 +32,16 @@ pub struct MountFilesystem {
 pub(crate) struct Parameter {
     pub(crate) key: CString,
     pub(crate) value: Option<CString>,
+}
+
+/// Where the filesystem comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Instance {
+    /// It is the mount's own.
+    New,
+    /// It is that of [`Child::proc`]: what is mounted over files of the one mount is not
+    /// over those of the other.
+    OfProcfs,
 }
 
 /// What later steps use the mount for.
@@ -63,7 +74,10 @@ impl OverProc {
 impl MountFilesystem {
     pub(crate) fn apply(&self, child: &mut Child) -> Result<(), Errno> {
         let flags = MountAttrFlags::from_bits_retain(self.attributes.set as u32);
-        let mount = detached(self.name, &self.parameters, flags)?;
+        let mount = match self.instance {
+            Instance::New => detached(self.name, &self.parameters, flags)?,
+            Instance::OfProcfs => copy(child.proc().ok_or(Errno::BADF)?, Depth::Top)?,
+        };
         let openat2 = child.kernel.openat2;
         let at = resolve::mount_point(child.root()?, &self.at, Want::Directory, openat2)?;
         self.over_proc.check(at.as_fd())?;

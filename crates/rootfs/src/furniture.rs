@@ -40,6 +40,14 @@ pub struct Furniture {
 
 impl Default for Furniture {
     fn default() -> Furniture {
+        Furniture::of(Facts::probe())
+    }
+}
+
+impl Furniture {
+    /// The default furniture, with facts that are known already.
+    #[must_use]
+    pub fn of(facts: Facts) -> Furniture {
         Furniture {
             mounts: Mount::defaults(),
             devices: Device::defaults(),
@@ -49,7 +57,7 @@ impl Default for Furniture {
             read_only_root: false,
             pivot: Pivot::default(),
             console: false,
-            facts: Facts::probe(),
+            facts,
         }
     }
 }

@@ -37,8 +37,8 @@
 //! let steps = Rootfs::tmpfs(TmpfsRoot::default()).steps(&furniture)?;
 //! let words: Vec<String> = steps.iter().map(ToString::to_string).collect();
 //! assert_eq!(words[2], "take a new tmpfs as root filesystem (nosuid,nodev)");
-//! assert_eq!(words[3], "mount tmpfs on /dev (nosuid,mode=755,size=1m,nr_inodes=1k)");
-//! assert_eq!(words[4], "make device /dev/null (1:3, mode 0666)");
+//! assert_eq!(words[4], "mount tmpfs on /dev (nosuid,mode=755,size=1m,nr_inodes=1k)");
+//! assert_eq!(words[5], "make device /dev/null (1:3, mode 0666)");
 //! assert_eq!(words.last().map(String::as_str), Some("pivot_root"));
 //! # Ok(()) }
 //! ```

@@ -9,7 +9,7 @@ use rustix::fs::FileType;
 use crate::attributes::Attributes;
 use crate::bind::{Bind, BindFile};
 use crate::examine;
-use crate::filesystem::{MountFilesystem, OverProc, Role};
+use crate::filesystem::{Instance, MountFilesystem, OverProc, Role};
 use crate::identity::FileId;
 use crate::mask::ScratchFile;
 use crate::mount::Filesystem;
@@ -17,6 +17,7 @@ use crate::node::Link;
 use crate::options::{self, Options};
 use crate::place::Place;
 use crate::plan::Planner;
+use crate::procfs;
 use crate::resolve::Want;
 use crate::root::Seal;
 use crate::sys::Depth;
@@ -35,37 +36,31 @@ pub(crate) fn filesystem(
         _ => Role::Other,
     };
     complete(planner, mount, filesystem, role, &mut options)?;
-    let words = options::words(options.attributes, &options.parameters);
     let tmpfs = matches!(filesystem, Filesystem::Dev | Filesystem::Tmpfs);
     if tmpfs && options.attributes.set & libc::MOUNT_ATTR_RDONLY != 0 {
         options.attributes.set &= !libc::MOUNT_ATTR_RDONLY;
         planner.seals.push(at.clone());
     }
-    let kind = match filesystem {
-        Filesystem::Cgroup => "cgroup2",
-        other => other.name(),
-    };
-    let shown = format!("mount {kind} on {}{words}", mount.destination.display());
-    planner.steps.push(Step::Mount(MountFilesystem {
-        name: c_name(filesystem),
+    planner.steps.push(Step::Mount(Box::new(MountFilesystem {
+        name: filesystem.name(),
+        instance: instance(filesystem, &options),
         parameters: options::parameters(mount, &options.parameters)?,
         attributes: options.attributes,
         at,
         over_proc,
         role,
-        shown,
-    }));
+    })));
     Ok(())
 }
 
-fn c_name(filesystem: Filesystem) -> &'static CStr {
+/// A procfs with the flags and parameters of the child's own need not be another one.
+fn instance(filesystem: Filesystem, options: &Options) -> Instance {
+    let plain = Attributes { set: procfs::FLAGS.bits().into(), clear: 0, propagation: 0 };
     match filesystem {
-        Filesystem::Proc => c"proc",
-        Filesystem::Sysfs => c"sysfs",
-        Filesystem::Dev | Filesystem::Tmpfs => c"tmpfs",
-        Filesystem::Devpts => c"devpts",
-        Filesystem::Mqueue => c"mqueue",
-        Filesystem::Cgroup => c"cgroup2",
+        Filesystem::Proc if options.attributes == plain && options.parameters.is_empty() => {
+            Instance::OfProcfs
+        }
+        _ => Instance::New,
     }
 }
 
@@ -108,13 +103,12 @@ pub(crate) fn legacy_cgroups(
     let base = mount.destination.clone();
     let push =
         |planner: &mut Planner<'_>, name: &'static CStr, at, attributes, parameters: &[_]| {
-            let words = options::words(attributes, parameters);
-            let Place { shown, .. } = &at;
-            let shown = format!("mount {} on {}{words}", name.to_string_lossy(), shown.display());
             let parameters = options::parameters(mount, parameters)?;
             let role = Role::Other;
-            let step = MountFilesystem { name, parameters, attributes, at, over_proc, role, shown };
-            planner.steps.push(Step::Mount(step));
+            let instance = Instance::New;
+            let step =
+                MountFilesystem { name, instance, parameters, attributes, at, over_proc, role };
+            planner.steps.push(Step::Mount(Box::new(step)));
             Ok(())
         };
     push(planner, c"tmpfs", at.clone(), top, &options.parameters)?;
@@ -155,7 +149,7 @@ fn without_options(mount: &Mount) -> Result<(), Error> {
     options::parse(mount)?;
     let reason = "is for mounts, not for generated files and links";
     let propagation = mount.propagation.map(|flow| flow.name());
-    match mount.options.iter().map(String::as_str).chain(propagation).find(|word| *word != "ro") {
+    match mount.options.iter().map(AsRef::as_ref).chain(propagation).find(|word| *word != "ro") {
         Some(option) => Err(options::refuse(mount, option, reason, None)),
         None => Ok(()),
     }
@@ -164,7 +158,7 @@ fn without_options(mount: &Mount) -> Result<(), Error> {
 impl Planner<'_> {
     pub(crate) fn bind(&mut self, mount: &Mount, source: &Path) -> Result<(), Error> {
         if !source.is_absolute() {
-            return Err(Error::path(source, "source is not absolute"));
+            return Err(Error::unusable(source, "source is not absolute"));
         }
         let real = match source.canonicalize() {
             Ok(real) => real,
@@ -198,19 +192,16 @@ impl Planner<'_> {
         (at, want, over_proc): (Place, Want, OverProc),
     ) -> Result<(), Error> {
         let recursive = options.recursive.unwrap_or(mount.recursive);
-        let words = options::words(options.attributes, &[]);
-        let on = mount.destination.display();
-        let not = if recursive { "" } else { " without the mounts below it" };
-        self.steps.push(Step::Bind(Bind {
+        self.steps.push(Step::Bind(Box::new(Bind {
             source: examine::c_string(real)?,
+            given: given.to_owned(),
             id,
             at,
             want,
             depth: if recursive { Depth::Tree } else { Depth::Top },
             attributes: options.attributes,
             over_proc,
-            shown: format!("bind {} on {on}{words}{not}", given.display()),
-        }));
+        })));
         Ok(())
     }
 
@@ -240,7 +231,10 @@ impl Planner<'_> {
     pub(crate) fn link(&mut self, mount: &Mount, target: &Path) -> Result<(), Error> {
         without_options(mount)?;
         if target.as_os_str().as_bytes().is_empty() {
-            return Err(Error::path(&mount.destination, "target of the symbolic link is empty"));
+            return Err(Error::unusable(
+                &mount.destination,
+                "target of the symbolic link is empty",
+            ));
         }
         let at = self.site.link(mount)?;
         self.steps.push(Step::Link(Link { at, target: examine::c_string(target)? }));

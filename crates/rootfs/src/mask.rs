@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 
@@ -20,8 +20,9 @@ use crate::{Child, resolve::make_file};
 const COPY: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
 
 /// A small private tmpfs that holds an empty directory, an empty file and the
-/// generated files. It stands over the old `/`, so that no path leads to it, is
-/// read-only from then on, and is copied from: one filesystem for all masks.
+/// generated files. It stands over the new root, so that no path leads to it, is
+/// read-only from then on, and is copied from: one filesystem for all masks. What is to
+/// be gone after the pivot is mounted on it: the procfs now, the host then.
 #[derive(Debug)]
 pub struct Scratch {
     pub(crate) parameters: Vec<Parameter>,
@@ -40,13 +41,18 @@ impl Scratch {
     pub(crate) fn apply(&self, child: &mut Child) -> Result<(), Errno> {
         let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
         let scratch = detached(c"tmpfs", &self.parameters, flags)?;
-        rustix::fs::mkdirat(&scratch, c"empty", Mode::from_raw_mode(0o555))?;
+        for name in [c"empty", c"proc", c"host"] {
+            rustix::fs::mkdirat(&scratch, name, Mode::from_raw_mode(0o555))?;
+        }
         make_file(scratch.as_fd(), c"nothing", Mode::from_raw_mode(0o444))?;
         for ScratchFile { name, content, mode } in &self.files {
             let file = make_file(scratch.as_fd(), name, Mode::from_raw_mode(*mode))?;
             write_all(&file, content)?;
         }
         root::move_over_slash(scratch.as_fd())?;
+        let onto =
+            rustix::fs::openat(&scratch, c"proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        attributes::move_mount(child.proc().ok_or(Errno::BADF)?, onto.as_fd())?;
         attributes::set(child, scratch.as_fd(), Depth::Top, READ_ONLY)?;
         child.scratch = Some(scratch);
         Ok(())

@@ -1,5 +1,7 @@
 //! Parent: one mount as the caller describes it.
 
+use std::borrow::Cow;
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 
 /// One thing to put into the root filesystem: a filesystem, a bind mount, a file
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub struct Mount {
     pub(crate) destination: PathBuf,
     pub(crate) kind: Kind,
-    pub(crate) options: Vec<String>,
+    pub(crate) options: Vec<Cow<'static, str>>,
     pub(crate) recursive: bool,
     pub(crate) propagation: Option<Propagation>,
     pub(crate) label: Option<String>,
@@ -47,14 +49,14 @@ pub(crate) enum Filesystem {
 
 impl Filesystem {
     /// The name that the mount is planned, printed and asked of the kernel by.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static CStr {
         match self {
-            Filesystem::Proc => "proc",
-            Filesystem::Sysfs => "sysfs",
-            Filesystem::Dev | Filesystem::Tmpfs => "tmpfs",
-            Filesystem::Devpts => "devpts",
-            Filesystem::Mqueue => "mqueue",
-            Filesystem::Cgroup => "cgroup",
+            Filesystem::Proc => c"proc",
+            Filesystem::Sysfs => c"sysfs",
+            Filesystem::Dev | Filesystem::Tmpfs => c"tmpfs",
+            Filesystem::Devpts => c"devpts",
+            Filesystem::Mqueue => c"mqueue",
+            Filesystem::Cgroup => c"cgroup2",
         }
     }
 }
@@ -158,15 +160,15 @@ impl Mount {
         Mount::new(Kind::Symlink { target: target.into() }, destination, &[])
     }
 
-    fn filesystem(kind: Filesystem, at: impl Into<PathBuf>, options: &[&str]) -> Mount {
+    fn filesystem(kind: Filesystem, at: impl Into<PathBuf>, options: &[&'static str]) -> Mount {
         Mount::new(Kind::Filesystem(kind), at, options)
     }
 
-    fn new(kind: Kind, destination: impl Into<PathBuf>, options: &[&str]) -> Mount {
+    fn new(kind: Kind, destination: impl Into<PathBuf>, options: &[&'static str]) -> Mount {
         Mount {
             destination: destination.into(),
             kind,
-            options: options.iter().map(|&option| option.to_owned()).collect(),
+            options: options.iter().map(|&option| option.into()).collect(),
             recursive: true,
             propagation: None,
             label: None,
@@ -223,7 +225,7 @@ impl Mount {
     pub fn options<T: Into<String>>(mut self, options: impl IntoIterator<Item = T>) -> Mount {
         for option in options.into_iter().map(Into::into) {
             self.options.retain(|earlier| *earlier != option);
-            self.options.push(option);
+            self.options.push(Cow::Owned(option));
         }
         self
     }

@@ -43,10 +43,10 @@ impl Node {
             Source::Mknod { mode, uid, gid } => self.make(at, *mode, *uid, *gid)?,
             Source::Host(path) => self.bind(child, path, at)?,
         }
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let node = rustix::fs::openat(at, self.at.name.as_c_str(), flags, Mode::empty())?;
-        self.verify(&rustix::fs::fstat(&node)?)?;
         if self.at.whole.as_c_str() == c"null" && (self.kind, self.major, self.minor) == NULL {
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let node = rustix::fs::openat(at, self.at.name(), flags, Mode::empty())?;
+            self.verify(&rustix::fs::fstat(&node)?)?;
             child.null = Some(node);
         }
         Ok(())
@@ -54,7 +54,7 @@ impl Node {
 
     fn make(&self, at: BorrowedFd<'_>, mode: u32, uid: u32, gid: u32) -> Result<(), Errno> {
         let device = rustix::fs::makedev(self.major, self.minor);
-        let name = self.at.name.as_c_str();
+        let name = self.at.name();
         rustix::fs::mknodat(at, name, self.kind, Mode::from_raw_mode(mode), device)?;
         if (uid, gid) == (0, 0) {
             return Ok(());
@@ -70,7 +70,7 @@ impl Node {
         let host = rustix::fs::openat(CWD, path.as_c_str(), flags, Mode::empty())?;
         self.verify(&rustix::fs::fstat(&host)?)?;
         let node = copy(host.as_fd(), Depth::Top)?;
-        let point = make_file(at, &self.at.name, Mode::from_raw_mode(0o644))?;
+        let point = make_file(at, self.at.name(), Mode::from_raw_mode(0o644))?;
         let attributes = Attributes {
             set: libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC,
             clear: 0,
@@ -122,15 +122,17 @@ impl Link {
         let root = child.root()?;
         let directory = resolve::parent(root, &self.at)?;
         let at = directory.as_ref().map_or(root, AsFd::as_fd);
-        match rustix::fs::symlinkat(self.target.as_c_str(), at, self.at.name.as_c_str()) {
+        match rustix::fs::symlinkat(self.target.as_c_str(), at, self.at.name()) {
             Err(Errno::EXIST) if self.is_there(at)? => Ok(()),
             answer => answer,
         }
     }
 
+    // Never inline: the buffer would cost every caller a page fault.
+    #[inline(never)]
     fn is_there(&self, at: BorrowedFd<'_>) -> Result<bool, Errno> {
         let mut buffer = [MaybeUninit::uninit(); libc::PATH_MAX as usize];
-        let name = self.at.name.as_c_str();
+        let name = self.at.name();
         match rustix::fs::readlinkat_raw(at, name, &mut buffer) {
             Ok((target, _)) => Ok(target == self.target.as_bytes()),
             Err(Errno::INVAL) => Ok(false),

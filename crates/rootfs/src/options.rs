@@ -198,7 +198,7 @@ fn within_two(a: &str, b: &str) -> bool {
 }
 
 /// The words in parentheses that a plan shows.
-pub(crate) fn words(attributes: Attributes, parameters: &[(String, Option<String>)]) -> String {
+pub(crate) fn words(attributes: Attributes, parameters: &[Parameter]) -> String {
     let mut words: Vec<String> = Vec::new();
     let shown = FLAGS.iter().filter(|(word, _, sets)| *sets && *word != "rro");
     for (word, bit, _) in shown {
@@ -210,8 +210,10 @@ pub(crate) fn words(attributes: Attributes, parameters: &[(String, Option<String
     if attributes.clear & libc::MOUNT_ATTR__ATIME != 0 {
         words.extend(ACCESS_TIMES.iter().find(|(_, v)| *v == time).map(|(w, _)| (*w).to_owned()));
     }
-    for (key, value) in parameters {
-        words.push(value.as_ref().map_or(key.clone(), |value| format!("{key}={value}")));
+    for Parameter { key, value } in parameters {
+        let key = key.to_string_lossy();
+        let value = value.as_ref().map(|value| value.to_string_lossy());
+        words.push(value.map_or(key.clone().into(), |value| format!("{key}={value}")));
     }
     let flow = PROPAGATIONS.iter().find(|(_, flow)| flow.flag() == attributes.propagation);
     words.extend(flow.map(|(_, flow)| flow.name().to_owned()));

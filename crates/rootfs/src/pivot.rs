@@ -1,7 +1,7 @@
 //! Child: the root filesystem becomes `/`, and the host is gone.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -9,6 +9,7 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use rustix::process::{chdir, chroot, fchdir, pivot_root};
 
 use crate::mountinfo::{Ids, Lines, mount_id, unescape};
+use crate::procfs::FdPath;
 use crate::{Child, Pivot};
 
 impl Pivot {
@@ -27,28 +28,37 @@ impl Pivot {
     }
 }
 
-/// `pivot_root(".", ".")` stacks the old root over the new one (pivot_root(2),
-/// Notes), so that no directory of the image has to hold it; then it is detached,
-/// and before it the scratch tmpfs, which stands over it.
+/// The old root goes onto a directory of the scratch tmpfs, which stands over the new
+/// one, so that no directory of the image has to hold it (pivot_root(2), Notes), and
+/// goes with it, as the procfs does: each detaching, and each closing of a mount that is
+/// attached nowhere, waits for an RCU grace period.
 fn swap(child: &Child) -> Result<(), Errno> {
-    let root = child.root()?;
-    fchdir(root)?;
-    pivot_root(c".", c".")?;
-    for _ in 0..1 + usize::from(child.scratch.is_some()) {
-        rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
-    }
+    let (root, scratch) = (child.root()?, child.scratch()?);
+    let proc = child.proc().ok_or(Errno::BADF)?;
+    let host = open_here(scratch, c"host")?;
+    fchdir(proc)?;
+    pivot_root(FdPath::of(root).as_c_str()?, FdPath::of(host.as_fd()).as_c_str()?)?;
+    rustix::mount::unmount(FdPath::of(scratch).as_c_str()?, UnmountFlags::DETACH)?;
     // Where something is left over the root, the step upwards lands on it.
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let top = rustix::fs::openat(CWD, c"/..", flags, Mode::empty())?;
+    let top = open_here(CWD, c"/..")?;
     if mount_id(top.as_fd())? == mount_id(root)? { Ok(()) } else { Err(Errno::BUSY) }
 }
 
+fn open_here(directory: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(directory, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+}
+
 /// The root already stands over `/`, as after `MS_MOVE`: leaving the chroot by `..`
-/// leads back to it. Below it only the ramdisk itself remains, for a full procfs or
+/// leads back to it, when the scratch tmpfs over it has gone. Below it only the ramdisk itself remains, for a full procfs or
 /// sysfs down there would be another way to the host.
+///
+/// Never inline: its buffers would cost every pivot a page fault each.
+#[inline(never)]
 fn shut_in(child: &Child) -> Result<(), Errno> {
     let root = child.root()?;
     let proc = child.proc().ok_or(Errno::BADF)?;
+    fchdir(root)?;
+    rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
     detach_host(proc, root)?;
     fchdir(root)?;
     chroot(c".")
@@ -58,8 +68,7 @@ fn shut_in(child: &Child) -> Result<(), Errno> {
 /// user namespace) and is a procfs or sysfs gets an empty tmpfs over it.
 fn detach_host(proc: BorrowedFd<'_>, root: BorrowedFd<'_>) -> Result<(), Errno> {
     let container = Ids::below(proc, mount_id(root)?)?;
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let host = mount_id(rustix::fs::openat(CWD, c"/", flags, Mode::empty())?.as_fd())?;
+    let host = mount_id(open_here(CWD, c"/")?.as_fd())?;
     let mut locked = Ids::new();
     let mut path = [0; libc::PATH_MAX as usize];
     while let Some(next) = next_of_host(proc, host, [&container, &locked], &mut path)? {

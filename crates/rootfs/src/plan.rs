@@ -1,6 +1,7 @@
 //! Parent: furniture → steps. Every choice between two ways is made here, from the
 //! facts; the child has no fallback.
 
+use std::borrow::Cow;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,8 @@ pub(crate) enum Dev {
 
 pub(crate) fn steps(root: &Rootfs, furniture: &Furniture, dev: Dev) -> Result<Vec<Step>, Error> {
     let facts = &furniture.facts;
-    let (site, steps, files, seals) = (Site::new(root), Vec::new(), Vec::new(), Vec::new());
+    let (site, files, seals) = (Site::new(root), Vec::new(), Vec::new());
+    let steps = Vec::with_capacity(usual_steps(furniture));
     let mut planner = Planner { site, facts, steps, files, seals };
     for mount in in_place(root, &furniture.mounts, dev)? {
         planner.mount(&mount, furniture)?;
@@ -63,28 +65,37 @@ pub(crate) fn steps(root: &Rootfs, furniture: &Furniture, dev: Dev) -> Result<Ve
     planner.finish(root, furniture)
 }
 
+/// As many as there are, as a rule, with what is always there.
+fn usual_steps(furniture: &Furniture) -> usize {
+    let Furniture { mounts, devices, masked, read_only, covered, .. } = furniture;
+    mounts.len() + devices.len() + masked.len() + read_only.len() + covered.len() + 8
+}
+
 /// The mounts that there will be: later ones in the place of earlier ones on the
 /// same destination, and always one on `/dev`.
-fn in_place(root: &Rootfs, given: &[Mount], dev: Dev) -> Result<Vec<Mount>, Error> {
+fn in_place<'a>(root: &Rootfs, given: &'a [Mount], dev: Dev) -> Result<Vec<Cow<'a, Mount>>, Error> {
     let slash_dev = Path::new("dev");
     let mut site = Site::new(root);
     if dev == Dev::Always {
         site.plan(slash_dev); // what the image has below its /dev will not be seen
     }
-    let mut mounts: Vec<(PathBuf, Mount)> = Vec::new();
+    let mut mounts: Vec<(PathBuf, Cow<'a, Mount>)> = Vec::new();
     for mount in given {
-        let at = site.destination_of(mount)?;
+        let (at, _) = site.destination_of(mount)?;
         if !matches!(mount.kind, Kind::Symlink { .. }) {
             site.plan(&at);
         }
-        match mounts.iter_mut().find(|(earlier, _)| *earlier == at) {
-            Some(earlier) => *earlier = (at, mount.clone()),
-            None => mounts.push((at, mount.clone())),
+        match mounts.iter_mut().find(|(earlier, _)| earlier.as_os_str() == at.as_os_str()) {
+            Some(earlier) => *earlier = (at, Cow::Borrowed(mount)),
+            None => mounts.push((at, Cow::Borrowed(mount))),
         }
     }
-    if dev == Dev::Always && mounts.iter().all(|(at, _)| at != slash_dev) {
-        let after_proc = mounts.iter().position(|(at, _)| at == Path::new("proc"));
-        mounts.insert(after_proc.map_or(0, |proc| proc + 1), (slash_dev.into(), Mount::dev()));
+    if dev == Dev::Always && mounts.iter().all(|(at, _)| at.as_os_str() != slash_dev.as_os_str()) {
+        let after_proc = mounts.iter().position(|(at, _)| at.as_os_str() == "proc");
+        mounts.insert(
+            after_proc.map_or(0, |proc| proc + 1),
+            (slash_dev.into(), Cow::Owned(Mount::dev())),
+        );
     }
     Ok(mounts.into_iter().map(|(_, mount)| mount).collect())
 }
@@ -153,7 +164,7 @@ impl Planner<'_> {
     }
 
     /// The steps that come first need to know the others.
-    fn finish(self, root: &Rootfs, furniture: &Furniture) -> Result<Vec<Step>, Error> {
+    fn finish(mut self, root: &Rootfs, furniture: &Furniture) -> Result<Vec<Step>, Error> {
         let Facts { user_namespace, new, openat2, mount_setattr, .. } = *self.facts;
         let kernel = Kernel {
             openat2: if openat2 { Openat2::Present } else { Openat2::Missing },
@@ -166,14 +177,14 @@ impl Planner<'_> {
             true => OpenProcfs::OfHost,
             false => OpenProcfs::New,
         };
-        let mut steps = vec![Step::Isolate(Isolate { kernel }), Step::Procfs(procfs)];
-        let copies = |step: &Step| matches!(step, Step::Mask(_) | Step::Cover(_) | Step::File(_));
-        if self.steps.iter().any(copies) {
-            steps.push(Step::Scratch(scratch(self.files)?));
-        }
-        steps.push(Step::Root(attach(root, furniture)?));
-        steps.extend(self.steps);
-        Ok(steps)
+        let first = [
+            Step::Isolate(Isolate { kernel }),
+            Step::Procfs(procfs),
+            Step::Root(attach(root, furniture)?),
+            Step::Scratch(scratch(self.files)?),
+        ];
+        self.steps.splice(0..0, first);
+        Ok(self.steps)
     }
 }
 
@@ -202,9 +213,10 @@ fn attach(root: &Rootfs, furniture: &Furniture) -> Result<AttachRoot, Error> {
 fn scratch(files: Vec<ScratchFile>) -> Result<Scratch, Error> {
     let page = rustix::param::page_size() as u64;
     let pages: u64 = files.iter().map(|file| (file.content.len() as u64).div_ceil(page)).sum();
+    // The root, three directories, an empty file, and one to spare.
     let parameters = vec![
         parameter(c"size", (pages + 4) * page)?,
-        parameter(c"nr_inodes", files.len() as u64 + 4)?,
+        parameter(c"nr_inodes", files.len() as u64 + 5)?,
         Parameter { key: c"mode".into(), value: Some(c"755".into()) },
     ];
     Ok(Scratch { parameters, files })
@@ -212,7 +224,7 @@ fn scratch(files: Vec<ScratchFile>) -> Result<Scratch, Error> {
 
 fn parameter(key: &std::ffi::CStr, number: u64) -> Result<Parameter, Error> {
     let value = CString::new(number.to_string());
-    let value = value.map_err(|_| Error::path("/", "number holds a NUL byte"))?;
+    let value = value.map_err(|_| Error::unusable("/", "number holds a NUL byte"))?;
     Ok(Parameter { key: key.into(), value: Some(value) })
 }
 
@@ -224,17 +236,20 @@ fn below_root(root: &Rootfs, file: &Path) -> Result<Option<PathBuf>, Error> {
         return Err(Error::SymbolicLink { path: file.into(), role: "file", target });
     }
     let Some(name) = file.file_name() else {
-        return Err(Error::path(file, "path does not name a file"));
+        return Err(Error::unusable(file, "path does not name a file"));
     };
     let directory = match file.parent() {
         Some(parent) if parent.as_os_str().as_bytes().is_empty() => Path::new("."),
         Some(parent) => parent,
         None => Path::new("/"),
     };
-    let real = directory.canonicalize().map_err(|source| Error::io(directory, source))?;
-    for above in real.ancestors() {
-        let stat = rustix::fs::stat(above).map_err(|errno| Error::io(above, errno))?;
-        if FileId::from(&stat) == *id {
+    let stat = |at: &Path| rustix::fs::stat(at).map_err(|errno| Error::io(at, errno));
+    if FileId::from(&stat(directory)?) == *id {
+        return Ok(Some(name.into()));
+    }
+    let real = examine::canonical(directory)?;
+    for above in real.ancestors().skip(1) {
+        if FileId::from(&stat(above)?) == *id {
             let below = real.strip_prefix(above).unwrap_or(Path::new(""));
             return Ok(Some(below.join(name)));
         }

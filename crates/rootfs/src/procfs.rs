@@ -1,6 +1,7 @@
 //! Child: a procfs that no path of the container leads to.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
@@ -11,6 +12,11 @@ use crate::filesystem::{self, detached};
 
 /// Inode of the root of every procfs (`PROC_ROOT_INO` of the kernel).
 const ROOT_INODE: u64 = 1;
+
+/// Flags of every procfs.
+pub(crate) const FLAGS: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
+    .union(MountAttrFlags::MOUNT_ATTR_NODEV)
+    .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// Where the detached procfs comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +48,7 @@ impl OpenProcfs {
 /// `EPERM` in a user namespace whose PID namespace is not its own, or where the
 /// caller's mount namespace shows no complete procfs.
 pub fn detached_procfs() -> Result<OwnedFd, Errno> {
-    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    detached(c"proc", &[], flags)
+    detached(c"proc", &[], FLAGS)
 }
 
 fn copy_of_host() -> Result<OwnedFd, Errno> {
@@ -56,6 +59,32 @@ fn copy_of_host() -> Result<OwnedFd, Errno> {
     let tree = rustix::mount::open_tree(CWD, c"/proc", flags)?;
     let complete = is_procfs(tree.as_fd())? && rustix::fs::fstat(&tree)?.st_ino == ROOT_INODE;
     if complete { Ok(tree) } else { Err(Errno::NODEV) }
+}
+
+/// The path `self/fd/N`, for system calls that take paths only: looked up from the
+/// detached procfs as working directory it leads to the open file and nowhere else,
+/// whatever is mounted over that.
+pub(crate) struct FdPath([u8; 20]);
+
+impl FdPath {
+    pub(crate) fn of(file: BorrowedFd<'_>) -> FdPath {
+        let mut path = *b"self/fd/\0\0\0\0\0\0\0\0\0\0\0\0";
+        let mut digits = [0; 10];
+        let mut left = file.as_raw_fd().unsigned_abs();
+        let mut length = 0;
+        while length == 0 || left > 0 {
+            digits[length] = b'0' + (left % 10) as u8;
+            (left, length) = (left / 10, length + 1);
+        }
+        for (place, digit) in path[8..].iter_mut().zip(digits[..length].iter().rev()) {
+            *place = *digit;
+        }
+        FdPath(path)
+    }
+
+    pub(crate) fn as_c_str(&self) -> Result<&CStr, Errno> {
+        CStr::from_bytes_until_nul(&self.0).map_err(|_| Errno::INVAL)
+    }
 }
 
 pub(crate) fn is_procfs(file: BorrowedFd<'_>) -> Result<bool, Errno> {

@@ -66,12 +66,12 @@ fn resolve(root: BorrowedFd<'_>, path: &CStr, follow: Follow) -> Result<OwnedFd,
 
 fn walk(root: BorrowedFd<'_>, place: &Place) -> Result<OwnedFd, Errno> {
     let mut here = None;
-    for name in &place.directories {
+    for name in place.directories() {
         here = Some(enter(here.as_ref().map_or(root, AsFd::as_fd), name)?);
     }
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let at = here.as_ref().map_or(root, AsFd::as_fd);
-    let found = rustix::fs::openat(at, place.name.as_c_str(), flags, Mode::empty())?;
+    let found = rustix::fs::openat(at, place.name(), flags, Mode::empty())?;
     match kind_of(found.as_fd())? {
         FileType::Symlink => Err(Errno::LOOP),
         _ => Ok(found),
@@ -117,8 +117,8 @@ fn make(root: BorrowedFd<'_>, place: &Place, want: Want) -> Result<OwnedFd, Errn
     let directory = parent(root, place)?;
     let at = directory.as_ref().map_or(root, AsFd::as_fd);
     match want {
-        Want::Directory => enter_or_make(at, &place.name),
-        Want::File => make_file(at, &place.name, Mode::from_raw_mode(0o644)),
+        Want::Directory => enter_or_make(at, place.name()),
+        Want::File => make_file(at, place.name(), Mode::from_raw_mode(0o644)),
     }
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn make_file(
 /// `None`: it is `root` itself.
 pub(crate) fn parent(root: BorrowedFd<'_>, place: &Place) -> Result<Option<OwnedFd>, Errno> {
     let mut here = None;
-    for name in &place.directories {
+    for name in place.directories() {
         here = Some(enter_or_make(here.as_ref().map_or(root, AsFd::as_fd), name)?);
     }
     Ok(here)

@@ -52,23 +52,22 @@ impl Rootfs {
     pub fn open(path: impl AsRef<Path>) -> Result<Rootfs, Error> {
         let given = path.as_ref();
         let path: PathBuf = given.components().collect(); // "dir/" and "dir/." name the link, too
-        let seen = path.symlink_metadata().map_err(|source| Error::io(given, source))?;
-        if seen.is_symlink() {
-            let target = path.read_link().map_err(|source| Error::io(given, source))?;
-            return Err(Error::SymbolicLink { path, role: "root filesystem", target });
-        }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory =
-            rustix::fs::open(&path, flags, Mode::empty()).map_err(|errno| match errno {
-                Errno::NOTDIR => Error::kind(given, "root filesystem is not a directory"),
-                other => Error::io(given, other),
-            })?;
+        let directory = match rustix::fs::open(&path, flags, Mode::empty()) {
+            Err(Errno::NOTDIR) => {
+                return Err(match path.read_link() {
+                    Ok(target) => Error::SymbolicLink { path, role: "root filesystem", target },
+                    Err(_) => Error::kind(given, "root filesystem is not a directory"),
+                });
+            }
+            answer => answer.map_err(|errno| Error::io(given, errno))?,
+        };
         let id = FileId::of(directory.as_fd()).map_err(|errno| Error::io(given, errno))?;
         let slash = rustix::fs::stat("/").map_err(|errno| Error::io("/", errno))?;
         if id == FileId::from(&slash) {
-            return Err(Error::path(given, "root filesystem is the root of the host"));
+            return Err(Error::unusable(given, "root filesystem is the root of the host"));
         }
-        let path = path.canonicalize().map_err(|source| Error::io(given, source))?;
+        let path = examine::canonical(&path)?;
         Ok(Rootfs { origin: Origin::Directory { path, directory, id } })
     }
 
@@ -163,6 +162,15 @@ impl Rootfs {
             true => Err(Error::kind(path, "file is too large")),
             false => Ok(Some(content)),
         }
+    }
+
+    /// Checks that a directory will be there once these mounts are made. What only the
+    /// mounts can show is not looked at, and passes.
+    ///
+    /// # Errors
+    /// It is missing, or something else is there.
+    pub fn expect_directory(&self, mounts: &[Mount], path: impl AsRef<Path>) -> Result<(), Error> {
+        crate::site::expect_directory(self, mounts, path.as_ref())
     }
 
     /// Checks everything that can be checked and returns what the child has to do,

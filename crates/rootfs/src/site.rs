@@ -1,10 +1,13 @@
 //! Parent: where things may stand. Destinations are judged by where they lead to,
 //! not by how they are spelt.
 
+use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, StatVfsMountFlags};
+use rustix::io::Errno;
 
 use crate::examine::{self, Access, Found, Last, absolute};
 use crate::filesystem::OverProc;
@@ -31,7 +34,8 @@ const REPLACEABLE: &[&str] = &[
 /// The root filesystem with what has been planned for it so far.
 pub(crate) struct Site<'a> {
     root: &'a Rootfs,
-    planned: Vec<PathBuf>,
+    /// Resolved paths: equal bytes are equal paths.
+    planned: Vec<OsString>,
 }
 
 impl<'a> Site<'a> {
@@ -41,14 +45,14 @@ impl<'a> Site<'a> {
 
     /// From here on something is mounted at this resolved path.
     pub(crate) fn plan(&mut self, resolved: &Path) {
-        if !self.planned.iter().any(|planned| planned == resolved) {
-            self.planned.push(resolved.to_owned());
+        if !self.holds(resolved.as_os_str()) {
+            self.planned.push(resolved.into());
         }
     }
 
     /// Whether a mount is planned at this resolved path.
-    pub(crate) fn holds(&self, resolved: &str) -> bool {
-        self.planned.iter().any(|planned| planned == Path::new(resolved))
+    pub(crate) fn holds(&self, resolved: impl AsRef<OsStr>) -> bool {
+        self.planned.iter().any(|planned| planned == resolved.as_ref())
     }
 
     fn look(&self, path: &Path, last: Last) -> Result<(PathBuf, Found), Error> {
@@ -56,20 +60,21 @@ impl<'a> Site<'a> {
         match self.root.directory() {
             None => Ok((relative, Found::Unknown)),
             Some(root) => {
-                let hidden = |at: &Path| self.planned.iter().any(|planned| planned == at);
+                let hidden = |at: &[u8]| self.holds(OsStr::from_bytes(at));
                 examine::resolve(root, &relative, last, &hidden)
             }
         }
     }
 
-    /// The resolved destination of a mount, or why nothing may be mounted there.
-    pub(crate) fn destination_of(&self, mount: &Mount) -> Result<PathBuf, Error> {
+    /// The resolved destination of a mount and what is there, or why nothing may be
+    /// mounted there.
+    pub(crate) fn destination_of(&self, mount: &Mount) -> Result<(PathBuf, Found), Error> {
         let (at, found) = self.look(&mount.destination, Last::Keep)?;
         if found == Found::Is(FileType::Symlink) && !matches!(mount.kind, Kind::Symlink { .. }) {
             return Err(self.symbolic_link(&mount.destination, &at));
         }
         permitted(mount, &at)?;
-        Ok(at)
+        Ok((at, found))
     }
 
     fn symbolic_link(&self, shown: &Path, at: &Path) -> Error {
@@ -85,8 +90,8 @@ impl<'a> Site<'a> {
         want: Want,
     ) -> Result<(Place, OverProc), Error> {
         let shown = &mount.destination;
-        let at = self.destination_of(mount)?;
-        match (self.look(shown, Last::Keep)?.1, want) {
+        let (at, found) = self.destination_of(mount)?;
+        match (found, want) {
             (Found::Missing, _) => self.can_be_made(shown, &at)?,
             (Found::Is(FileType::Directory), Want::File) => {
                 let reason = "destination is a directory, the source is not";
@@ -98,12 +103,12 @@ impl<'a> Site<'a> {
             }
             _ => {}
         }
-        let over_proc = match REPLACEABLE.iter().any(|path| at == Path::new(path)) {
+        let over_proc = match REPLACEABLE.iter().any(|path| at.as_os_str() == *path) {
             true => OverProc::Permitted,
             false => OverProc::Refused,
         };
-        if self.planned.iter().any(|planned| planned != &at && planned.starts_with(&at)) {
-            return Err(Error::path(shown, "mount would hide an earlier one below it"));
+        if self.planned.iter().any(|planned| is_below(at.as_os_str(), planned)) {
+            return Err(Error::unusable(shown, "mount would hide an earlier one below it"));
         }
         let place = Place::new(shown, &at)?;
         self.plan(&at);
@@ -112,8 +117,8 @@ impl<'a> Site<'a> {
 
     /// A place for a symbolic link, which is not a mount.
     pub(crate) fn link(&self, mount: &Mount) -> Result<Place, Error> {
-        let at = self.destination_of(mount)?;
-        match self.look(&mount.destination, Last::Keep)?.1 {
+        let (at, found) = self.destination_of(mount)?;
+        match found {
             Found::Is(FileType::Symlink) | Found::Unknown => {}
             Found::Missing => self.can_be_made(&mount.destination, &at)?,
             Found::Is(_) => {
@@ -131,7 +136,11 @@ impl<'a> Site<'a> {
             let seen = rustix::fs::fstatvfs(directory.as_fd());
             let seen = seen.map_err(|errno| Error::io(absolute(above), errno))?;
             if seen.f_flag.contains(StatVfsMountFlags::RDONLY) {
-                return Err(Error::MissingMountPoint { path: shown.to_owned() });
+                let root = self.root.path().unwrap_or(Path::new("/"));
+                return Err(Error::MissingMountPoint {
+                    path: shown.to_owned(),
+                    above: root.join(above),
+                });
             }
             break;
         }
@@ -146,24 +155,50 @@ impl<'a> Site<'a> {
     }
 }
 
+pub(crate) fn expect_directory(root: &Rootfs, mounts: &[Mount], path: &Path) -> Result<(), Error> {
+    let mut site = Site::new(root);
+    site.plan(Path::new("dev"));
+    for mount in mounts {
+        let (at, _) = site.destination_of(mount)?;
+        site.plan(&at);
+    }
+    match site.look(path, Last::Follow) {
+        // Mount points are made, with what is above them.
+        Ok((at, Found::Missing)) if !site.planned.iter().any(|m| is_below(at.as_os_str(), m)) => {
+            Err(Error::io(path, Errno::NOENT))
+        }
+        Ok((_, Found::Is(kind))) if kind != FileType::Directory => {
+            Err(Error::kind(path, "not a directory"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a resolved path lies below another.
+fn is_below(above: &OsStr, path: &OsStr) -> bool {
+    let rest = path.as_bytes().strip_prefix(above.as_bytes());
+    rest.is_some_and(|rest| rest.starts_with(b"/"))
+}
+
 fn permitted(mount: &Mount, at: &Path) -> Result<(), Error> {
     let kind = match &mount.kind {
         Kind::Filesystem(filesystem) => Some(*filesystem),
         _ => None,
     };
-    let reason = if at == Path::new("proc") && kind != Some(Filesystem::Proc) {
+    let reason = if at.as_os_str() == "proc" && kind != Some(Filesystem::Proc) {
         "only proc may be mounted here"
-    } else if at != Path::new("proc") && at.starts_with("proc") {
+    } else if is_below(OsStr::new("proc"), at.as_os_str()) {
         let replaces = matches!(mount.kind, Kind::Bind { .. } | Kind::File { .. });
-        if replaces && REPLACEABLE.iter().any(|path| at == Path::new(path)) {
+        if replaces && REPLACEABLE.iter().any(|path| at.as_os_str() == *path) {
             return Ok(());
         }
         "nothing below /proc may be covered, except files that only report"
-    } else if at == Path::new("dev") && !matches!(kind, Some(Filesystem::Dev | Filesystem::Tmpfs)) {
+    } else if at.as_os_str() == "dev" && !matches!(kind, Some(Filesystem::Dev | Filesystem::Tmpfs))
+    {
         "/dev is always a tmpfs of the container's own"
-    } else if kind == Some(Filesystem::Dev) && at != Path::new("dev") {
+    } else if kind == Some(Filesystem::Dev) && at.as_os_str() != "dev" {
         "the tmpfs with the device nodes may be mounted on /dev only"
-    } else if at == Path::new("dev/pts") && kind != Some(Filesystem::Devpts) {
+    } else if at.as_os_str() == "dev/pts" && kind != Some(Filesystem::Devpts) {
         "only devpts may be mounted here"
     } else {
         return Ok(());

@@ -14,7 +14,8 @@ use crate::mask::{Cover, Mask, ReadOnlyPath, Scratch};
 use crate::node::{DevLinks, Link, Node, Source};
 use crate::procfs::OpenProcfs;
 use crate::root::{AttachRoot, Isolate, Seal};
-use crate::{Child, Pivot};
+use crate::sys::Depth;
+use crate::{Child, Pivot, options};
 
 /// One thing that the child does. Made by [`Rootfs::steps`](crate::Rootfs::steps),
 /// walked in order; `Display` gives the words for a plan, a log or an error.
@@ -25,14 +26,14 @@ pub enum Step {
     Isolate(Isolate),
     /// A procfs that no path leads to: [`Child::proc`].
     Procfs(OpenProcfs),
-    /// The tmpfs that masks and generated files are copied from.
+    /// The tmpfs that masks and generated files are copied from, and the host goes with.
     Scratch(Scratch),
     /// The root filesystem becomes a mount of its own.
     Root(AttachRoot),
     /// A new filesystem.
-    Mount(MountFilesystem),
+    Mount(Box<MountFilesystem>),
     /// A file or directory of the host.
-    Bind(Bind),
+    Bind(Box<Bind>),
     /// A generated file.
     File(BindFile),
     /// A symbolic link.
@@ -82,6 +83,16 @@ impl Step {
             Step::Seal(step) => step.apply(child),
             Step::Console(step) => step.apply(child),
             Step::Pivot(step) => step.apply(child),
+        }
+    }
+
+    /// The new filesystem that this step makes, as the kernel calls it: `proc`.
+    #[must_use]
+    pub fn filesystem(&self) -> Option<&str> {
+        match self {
+            Step::Procfs(OpenProcfs::New) => Some("proc"),
+            Step::Mount(step) => step.name.to_str().ok(),
+            _ => None,
         }
     }
 
@@ -135,8 +146,18 @@ impl fmt::Display for Step {
             Step::Root(AttachRoot::Tmpfs { .. }) => {
                 f.write_str("take a new tmpfs as root filesystem (nosuid,nodev)")
             }
-            Step::Mount(step) => f.write_str(&step.shown),
-            Step::Bind(step) => f.write_str(&step.shown),
+            Step::Mount(step) => {
+                let words = options::words(step.attributes, &step.parameters);
+                write!(f, "mount {} on {at}{words}", step.name.to_string_lossy())
+            }
+            Step::Bind(step) => {
+                let words = options::words(step.attributes, &[]);
+                write!(f, "bind {} on {at}{words}", step.given.display())?;
+                match step.depth {
+                    Depth::Tree => Ok(()),
+                    Depth::Top => f.write_str(" without the mounts below it"),
+                }
+            }
             Step::File(_) => write!(f, "put a generated file on {at} (ro)"),
             Step::Link(step) => write!(f, "link {at} to {}", path_of(&step.target).display()),
             Step::Device(step) => match &step.from {

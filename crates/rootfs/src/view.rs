@@ -1,14 +1,12 @@
 //! Both: the front door for users of this crate alone.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::furniture::{MASKED, READ_ONLY};
 use crate::plan::{self, Dev};
-use crate::{Child, Device, Error, Facts, Furniture, Mount, NewNamespaces, Rootfs, Step};
+use crate::{Child, Error, Furniture, Mount, NewNamespaces, Rootfs, Step};
 
 /// Namespaces whose newness decides between two ways.
 const PID: usize = 1;
@@ -33,17 +31,7 @@ type Identity = (u64, u64);
 impl View {
     pub(crate) fn new(root: &Rootfs, mounts: &[Mount]) -> Result<View, Error> {
         let own = Kinds::look().map_err(|errno| Error::io("/proc/self/ns", errno))?.0;
-        let mut furniture = Furniture {
-            mounts: mounts.to_vec(),
-            devices: Device::defaults(),
-            masked: MASKED.iter().map(PathBuf::from).collect(),
-            read_only: READ_ONLY.iter().map(PathBuf::from).collect(),
-            covered: Vec::new(),
-            read_only_root: false,
-            pivot: crate::Pivot::PivotRoot,
-            console: false,
-            facts: Facts::probe(),
-        };
+        let mut furniture = Furniture { mounts: mounts.to_vec(), ..Furniture::default() };
         let mut cases = Vec::new();
         for case in 0..2 * USER {
             let is = |bit| case & bit != 0;

@@ -37,8 +37,8 @@ fn the_default_plan_reads_like_this() {
     let expected = "\
 make all mounts slaves of the host's
 open a detached procfs
-make a tmpfs for masks
 take a new tmpfs as root filesystem (nosuid,nodev)
+make a tmpfs for masks
 mount proc on /proc (nosuid,nodev,noexec)
 mount tmpfs on /dev (nosuid,mode=755,size=1m,nr_inodes=1k)
 make device /dev/null (1:3, mode 0666)

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use rustix::mount::{MountFlags, UnmountFlags};
 use rustix::thread::UnshareFlags;
 
 use crate::facts::status_of;
@@ -22,6 +23,12 @@ pub(crate) fn find(fact: &str, words: Words<'_>) -> Option<io::Result<()>> {
         "set-hostname" => print_outcome(rustix::system::sethostname(b"pwned")),
         "watch-joining" => word(words, 0).and_then(watch_joining),
         "stop-others" => stop_others(),
+        "open-mount" => word(words, 0).and_then(|path| {
+            let flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV;
+            print_outcome(rustix::mount::mount_remount(path, flags, c""))
+        }),
+        "unmount" => word(words, 0)
+            .and_then(|path| print_outcome(rustix::mount::unmount(path, UnmountFlags::DETACH))),
         "set-uid" => number(words, 0).and_then(|uid| print_outcome(sys::set_uid(uid))),
         _ => return None,
     })

@@ -2,15 +2,21 @@
 //!
 //! `uid=N` (and gid N, no groups) · `close=0,1` · `leak=3,9` (a descriptor of
 //! `/` without CLOEXEC) · `ignore=CHLD,PIPE` · `block=all` · `umask=777` ·
-//! `tmpfs=PATH` (in a mount namespace of its own) · `netns=new` or a path ·
-//! `terminal=0` (a new session with the controlling terminal on descriptor 0) ·
-//! `key=NAME` (a user key in a new session keyring) · `nofile=N`.
+//! `netns=new` or a path · `mntns=PATH` · `terminal=0` (a new session with the controlling terminal on
+//! descriptor 0) · `key=NAME` (a user key in a new session keyring) · `keys=all` (all that
+//! the user may have) · `nofile=N` · `nproc=N` · `cgroup=PATH` (into that directory) ·
+//! `profile=NAME` (AppArmor's, from here on) · `none=user` (in a user namespace of its own, in which no more of that kind can be made).
+//!
+//! In a mount namespace of its own: `tmpfs=PATH` or `tmpfs=PATH:OPTIONS` ·
+//! `bind=PATH:OTHER` or `bind=PATH:PATH:ro,noexec` · `mounts=PATH:N` (as many as that, or nearly) ·
+//! `cgroup2=PATH` (a unified tree in the place of all that is mounted there).
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 
 use rustix::fs::Mode;
-use rustix::mount::{MountFlags, MountPropagationFlags};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
@@ -51,10 +57,21 @@ fn apply(setting: &str) -> io::Result<()> {
             Ok(())
         }
         "tmpfs" => own_tmpfs(value),
+        "bind" => own_bind(value),
+        "mounts" => many_mounts(value),
+        "cgroup2" => own_cgroup2(value),
+        "cgroup" => Ok(std::fs::write(format!("{value}/cgroup.procs"), "0")?),
+        "none" => none_of(value),
+        "profile" => Ok(std::fs::write("/proc/self/attr/exec", format!("exec {value}"))?),
         "netns" if value == "new" => sys::unshare(UnshareFlags::NEWNET),
         "netns" => {
             let file = File::open(value)?;
             let kind = Some(LinkNameSpaceType::Network);
+            Ok(rustix::thread::move_into_link_name_space(std::os::fd::AsFd::as_fd(&file), kind)?)
+        }
+        "mntns" => {
+            let file = File::open(value)?;
+            let kind = Some(LinkNameSpaceType::Mount);
             Ok(rustix::thread::move_into_link_name_space(std::os::fd::AsFd::as_fd(&file), kind)?)
         }
         "terminal" => {
@@ -62,10 +79,9 @@ fn apply(setting: &str) -> io::Result<()> {
             Ok(rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?)
         }
         "key" => sys::add_key_in_new_session(value),
-        "nofile" => {
-            let limit = Some(u64::from(id()?));
-            Ok(setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit })?)
-        }
+        "keys" => all_keys(),
+        "nofile" => limit(Resource::Nofile, id()?),
+        "nproc" => limit(Resource::Nproc, id()?),
         _ => Err(io::Error::other("no such setting")),
     }
 }
@@ -74,8 +90,81 @@ fn each_number(list: &str, mut act: impl FnMut(i32) -> io::Result<()>) -> io::Re
     list.split(',').try_for_each(|number| act(number.parse().map_err(io::Error::other)?))
 }
 
-fn own_tmpfs(path: &str) -> io::Result<()> {
+fn limit(resource: Resource, limit: u32) -> io::Result<()> {
+    let limit = Some(u64::from(limit));
+    Ok(setrlimit(resource, Rlimit { current: limit, maximum: limit })?)
+}
+
+fn own_mounts() -> io::Result<()> {
     sys::unshare(UnshareFlags::NEWNS)?;
-    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-    Ok(rustix::mount::mount("tmpfs", path, "tmpfs", MountFlags::empty(), None)?)
+    Ok(rustix::mount::mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )?)
+}
+
+fn own_tmpfs(value: &str) -> io::Result<()> {
+    let (path, options) = value.split_once(':').unwrap_or((value, ""));
+    own_mounts()?;
+    let options = CString::new(format!("mode=1777,{options}"))?;
+    Ok(rustix::mount::mount("tmpfs", path, "tmpfs", MountFlags::empty(), Some(&*options))?)
+}
+
+fn own_bind(value: &str) -> io::Result<()> {
+    let mut parts = value.split(':');
+    let (source, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    own_mounts()?;
+    rustix::mount::mount_bind(source, target)?;
+    let Some(options) = parts.next() else { return Ok(()) };
+    let mut flags = MountFlags::BIND;
+    flags.set(MountFlags::RDONLY, options.contains("ro"));
+    flags.set(MountFlags::NOEXEC, options.contains("noexec"));
+    Ok(rustix::mount::mount_remount(target, flags, c"")?)
+}
+
+/// Binds a tree into itself, again and again: each time there are twice as many mounts. What
+/// the kernel then permits no more of is filled with parts of it, the half, the quarter, …
+fn many_mounts(value: &str) -> io::Result<()> {
+    let (path, count) = value.split_once(':').unwrap_or((value, "1"));
+    let doublings = count.parse::<u32>().map_err(io::Error::other)?.ilog2();
+    for number in 0..=doublings {
+        std::fs::create_dir_all(format!("{path}/{number}"))?;
+    }
+    own_mounts()?;
+    rustix::mount::mount_bind(path, path)?;
+    let mut part = format!("{path}/0");
+    for _ in 0..doublings {
+        rustix::mount::mount_bind_recursive(path, &part)?;
+    }
+    for number in 1..=doublings {
+        // Refused where it would be too many.
+        let _ = rustix::mount::mount_bind_recursive(&part, format!("{path}/{number}"));
+        part.push_str("/0");
+    }
+    Ok(())
+}
+
+fn own_cgroup2(path: &str) -> io::Result<()> {
+    own_mounts()?;
+    rustix::mount::unmount(path, UnmountFlags::DETACH)?;
+    Ok(rustix::mount::mount("cgroup2", path, "cgroup2", MountFlags::empty(), None)?)
+}
+
+fn none_of(kind: &str) -> io::Result<()> {
+    sys::unshare(UnshareFlags::NEWUSER)?;
+    std::fs::write("/proc/self/setgroups", "deny")?;
+    std::fs::write("/proc/self/gid_map", "0 0 1")?;
+    std::fs::write("/proc/self/uid_map", "0 0 1")?;
+    std::fs::write(format!("/proc/sys/user/max_{kind}_namespaces"), "0")
+}
+
+fn all_keys() -> io::Result<()> {
+    sys::new_session_keyring()?;
+    // Every user's quota is smaller.
+    let refused = (0..1_000_000).find_map(|number| sys::add_key(&format!("key{number}")).err());
+    match refused {
+        Some(error) if error.kind() == io::ErrorKind::QuotaExceeded => Ok(()),
+        Some(error) => Err(error),
+        None => Err(io::Error::other("there is no end of keys")),
+    }
 }

@@ -195,18 +195,28 @@ pub(crate) fn search_key(name: &str) -> io::Result<()> {
     check(found).map(drop)
 }
 
-pub(crate) fn add_key_in_new_session(name: &str) -> io::Result<()> {
-    let name = CString::new(name)?;
-    let (join, session) = (1_i64, -3_i64);
+/// Joins a new, empty session keyring.
+pub(crate) fn new_session_keyring() -> io::Result<()> {
+    let join = 1_i64;
     // SAFETY: an anonymous keyring has no name.
-    check(unsafe { libc::syscall(libc::SYS_keyctl, join, 0_i64) })?;
-    let secret = b"secret";
+    check(unsafe { libc::syscall(libc::SYS_keyctl, join, 0_i64) }).map(drop)
+}
+
+/// Adds a key to the session keyring.
+pub(crate) fn add_key(name: &str) -> io::Result<()> {
+    let (name, session, secret) = (CString::new(name)?, -3_i64, b"secret");
     let (kind, data) = (c"user".as_ptr(), secret.as_ptr());
     // SAFETY: two C strings, and a buffer with its length.
     check(unsafe {
         libc::syscall(libc::SYS_add_key, kind, name.as_ptr(), data, secret.len(), session)
-    })?;
-    let (set_permissions, everything) = (5_i64, 0x3f3f_3f3f_i64);
+    })
+    .map(drop)
+}
+
+pub(crate) fn add_key_in_new_session(name: &str) -> io::Result<()> {
+    new_session_keyring()?;
+    add_key(name)?;
+    let (set_permissions, session, everything) = (5_i64, -3_i64, 0x3f3f_3f3f_i64);
     // SAFETY: no memory is passed.
     let shared = unsafe { libc::syscall(libc::SYS_keyctl, set_permissions, session, everything) };
     check(shared).map(drop)

@@ -1,5 +1,9 @@
 //! Parent: checks of the three lists of capabilities, and of `seccomp`.
 
+use std::collections::HashSet;
+
+use nsinit_security::Capability;
+
 use super::Findings;
 use crate::key_path::At;
 use crate::{Container, Seccomp};
@@ -17,8 +21,9 @@ pub(super) fn check(found: &mut Findings, container: &Container) {
             }
         }
     }
+    let masked: HashSet<&Capability> = container.capabilities_mask.iter().collect();
     for (index, capability) in container.capabilities_add.iter().enumerate() {
-        if container.capabilities_mask.contains(capability) {
+        if masked.contains(capability) {
             let at = root.key("capabilities_add");
             let message = format!("{capability} is in capabilities_mask too");
             found.fault(at.index(index), message).help("keep one of the two");

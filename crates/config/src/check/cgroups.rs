@@ -1,5 +1,7 @@
 //! Parent: checks of `cgroups`.
 
+use std::collections::HashMap;
+
 use super::Findings;
 use crate::key_path::At;
 use crate::suggest::quoted;
@@ -113,8 +115,9 @@ fn parent_path(found: &mut Findings, at: At<'_>, parent: &str) {
         return;
     }
     if let Some(relative) = parent.strip_prefix('/') {
-        let fault = found.fault(at, format!("must be relative, got {}", quoted(parent)));
+        // Alone it is the place itself: no directory above the cgroup.
         if !relative.is_empty() {
+            let fault = found.fault(at, format!("must be relative, got {}", quoted(parent)));
             fault.help(format!("did you mean {}?", quoted(relative)));
         }
         return;
@@ -230,14 +233,16 @@ fn number_list(found: &mut Findings, at: At<'_>, list: &str, most: u32) {
 fn unified(found: &mut Findings, all: At<'_>, cgroups: &Cgroups) {
     for (file, value) in &cgroups.unified {
         let at = all.key(file);
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+        // `hugetlb.2MB.max` has capitals.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         let names_file = file.split_once('.').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
         if !names_file || !file.chars().all(plain) || file.contains("..") {
-            found.fault(at, "is not a control file, such as \"memory.low\"");
+            found.fault(at, "is not a control file, such as \"memory.low\"").on_key();
         } else if file.starts_with("cgroup.") {
-            found.fault(at, "files of the group itself are the runtime's");
+            found.fault(at, "files of the group itself are the runtime's").on_key();
         } else if let Some((_, key)) = OWN_KEYS.iter().find(|(own, _)| own == file) {
-            found.fault(at, format!("has the key {key}")).help(format!("use cgroups.{key}"));
+            let fault = found.fault(at, format!("has the key {key}"));
+            fault.help(format!("use cgroups.{key}")).on_key();
         }
         if found.text(at, value) && value.contains('\n') {
             found.fault(at, "must not contain a line feed");
@@ -253,6 +258,7 @@ fn unit_properties(found: &mut Findings, all: At<'_>, cgroups: &Cgroups) {
         let fault = found.fault(all, "applies to the driver \"systemd\" only");
         fault.because(At::Root.key("cgroups").key("driver"));
     }
+    let mut seen: HashMap<&str, usize> = HashMap::new();
     for (index, (key, value)) in cgroups.unit_properties.iter().enumerate() {
         let at = all.index(index);
         if found.text(at.index(0), key) && !key.bytes().all(|b| b.is_ascii_alphanumeric()) {
@@ -261,9 +267,9 @@ fn unit_properties(found: &mut Findings, all: At<'_>, cgroups: &Cgroups) {
         if found.no_nul(at.index(1), value) && value.contains('\n') {
             found.fault(at.index(1), "must not contain a line feed");
         }
-        let earlier = &cgroups.unit_properties[..index];
-        if let Some(first) = earlier.iter().position(|(other, _)| other == key) {
+        if let Some(&first) = seen.get(key.as_str()) {
             found.fault(at.index(0), format!("is already given by {}", all.index(first).text()));
         }
+        seen.entry(key).or_insert(index);
     }
 }

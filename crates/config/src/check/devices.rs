@@ -1,6 +1,6 @@
 //! Parent: checks of `devices`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::{Findings, paths};
 use crate::key_path::At;
@@ -13,7 +13,7 @@ const LARGEST_MINOR: u32 = (1 << 20) - 1;
 
 pub(super) fn check(found: &mut Findings, container: &Container) {
     let all = At::Root.key("devices");
-    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for (index, device) in container.devices.iter().enumerate() {
         let at = all.index(index);
         if let Some(path) = node_path(found, at, device) {

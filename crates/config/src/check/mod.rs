@@ -31,11 +31,18 @@ pub(crate) struct Finding {
     /// Other places that it also hangs on: if something there could not be
     /// decoded, this may be no fault at all.
     pub(crate) because: Vec<KeyPath>,
+    /// The key is at fault, not its value.
+    pub(crate) on_key: bool,
 }
 
 impl Finding {
     fn help(&mut self, suggestion: impl Into<String>) -> &mut Finding {
         self.suggestion = Some(suggestion.into());
+        self
+    }
+
+    fn on_key(&mut self) -> &mut Finding {
+        self.on_key = true;
         self
     }
 
@@ -54,7 +61,7 @@ struct Findings {
 
 impl Findings {
     fn fault(&mut self, at: At<'_>, message: impl Into<String>) -> &mut Finding {
-        if self.list.len() >= MOST_FINDINGS {
+        if self.is_full() {
             self.overflow = Finding::default();
             return &mut self.overflow;
         }
@@ -62,6 +69,11 @@ impl Findings {
         self.list.push(finding);
         let last = self.list.len() - 1;
         &mut self.list[last]
+    }
+
+    /// Nothing more is kept.
+    fn is_full(&self) -> bool {
+        self.list.len() >= MOST_FINDINGS
     }
 
     /// A string that the kernel will take as a C string, and that is there at all.

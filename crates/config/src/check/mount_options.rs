@@ -1,5 +1,7 @@
 //! Parent: checks of `mounts[].options`.
 
+use std::collections::HashMap;
+
 use super::Findings;
 use crate::key_path::At;
 use crate::suggest::{bytes, nearest, quoted};
@@ -85,9 +87,14 @@ pub(super) fn check(found: &mut Findings, at: At<'_>, mount: &Mount) {
     if matches!(mount.kind, MountKind::File | MountKind::Symlink) {
         return;
     }
+    let mut seen = HashMap::new();
     for (index, option) in mount.options.iter().enumerate() {
+        // Looking for near words takes its time.
+        if found.is_full() {
+            return;
+        }
         let at = all.index(index);
-        contradictions(found, at, &mount.options, index);
+        contradictions(found, at, option, &mut seen);
         match option.split_once('=') {
             _ if !found.no_nul(at, option) => {}
             Some((name, value)) => with_value(found, at, mount.kind, name, value),
@@ -97,18 +104,24 @@ pub(super) fn check(found: &mut Findings, at: At<'_>, mount: &Mount) {
     against_writable(found, all, mount);
 }
 
-fn contradictions(found: &mut Findings, at: At<'_>, options: &[String], index: usize) {
-    let option = options[index].as_str();
-    let earlier = &options[..index];
-    let name = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
-    if earlier.iter().any(|other| name(other) == name(option)) {
-        found.fault(at, format!("{} is given twice", quoted(&name(option))));
-        return;
-    }
-    let Some(group) = FLAGS.iter().find(|group| group.contains(&option)) else { return };
-    if let Some(other) = earlier.iter().find(|other| group.contains(&other.as_str())) {
-        let message = format!("{} contradicts {}", quoted(option), quoted(other));
-        found.fault(at, message).help("keep one of the two");
+/// `seen` has the option that was given of each group, by the first name of the group.
+fn contradictions<'a>(
+    found: &mut Findings,
+    at: At<'_>,
+    option: &'a str,
+    seen: &mut HashMap<&'a str, &'a str>,
+) {
+    let name = option.split('=').next().unwrap_or_default();
+    let group = FLAGS.iter().find(|group| group.contains(&option)).map_or(name, |group| group[0]);
+    match seen.insert(group, name) {
+        Some(other) if other == name => {
+            found.fault(at, format!("{} is given twice", quoted(name)));
+        }
+        Some(other) => {
+            let message = format!("{} contradicts {}", quoted(name), quoted(other));
+            found.fault(at, message).help("keep one of the two");
+        }
+        None => {}
     }
 }
 

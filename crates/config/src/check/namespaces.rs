@@ -1,5 +1,7 @@
 //! Parent: checks of `namespaces`, host names, id mappings and clock offsets.
 
+use std::collections::HashMap;
+
 use nsinit_namespaces::Namespace;
 
 use super::Findings;
@@ -75,11 +77,13 @@ pub(super) fn check(found: &mut Findings, container: &Container) {
 fn list(found: &mut Findings, container: &Container) {
     let Some(entries) = &container.namespaces else { return };
     let all = At::Root.key("namespaces");
+    let mut seen: HashMap<Namespace, usize> = HashMap::new();
     for (index, entry) in entries.iter().enumerate() {
         let (at, kind) = (all.index(index), entry.kind);
-        if let Some(first) = entries[..index].iter().position(|other| other.kind == kind) {
+        if let Some(&first) = seen.get(&kind) {
             found.fault(at, format!("{kind} is already {}", all.index(first).text()));
         }
+        seen.entry(kind).or_insert(index);
         let Some(path) = &entry.path else { continue };
         found.host_path(at.key("path"), path);
         if kind == Namespace::Mount {

@@ -1,5 +1,6 @@
 //! Parent: checks of `networks`.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use nsinit_namespaces::Namespace;
@@ -27,7 +28,8 @@ pub(super) fn check(found: &mut Findings, container: &Container) {
         return;
     }
     found.needs(all, container, Namespace::Net);
-    let mut names: Vec<String> = Vec::new();
+    let mut names: HashSet<String> = HashSet::new();
+    let mut veths = 0;
     let mut loopbacks = 0;
     for (index, network) in container.networks.iter().enumerate() {
         let at = all.index(index);
@@ -40,10 +42,14 @@ pub(super) fn check(found: &mut Findings, container: &Container) {
                 loopback(found, at, network);
             }
             NetworkKind::Veth => {
-                let default = format!("eth{}", names.len());
-                let name = network.name.clone().unwrap_or(default);
-                unique_name(found, at.key("name"), &names, &name);
-                names.push(name);
+                let name = network.name.clone().unwrap_or_else(|| format!("eth{veths}"));
+                veths += 1;
+                if name == "lo" {
+                    found.fault(at.key("name"), "\"lo\" is the loopback's name");
+                } else if let Some(name) = names.replace(name) {
+                    let message = format!("{} is the name of another entry", quoted(&name));
+                    found.fault(at.key("name"), message);
+                }
                 veth(found, at, network);
             }
         }
@@ -81,14 +87,6 @@ fn loopback(found: &mut Findings, at: At<'_>, network: &Network) {
         if given {
             found.fault(at.key(key), "does not apply to the loopback").help("remove it");
         }
-    }
-}
-
-fn unique_name(found: &mut Findings, at: At<'_>, names: &[String], name: &str) {
-    if names.iter().any(|other| other == name) {
-        found.fault(at, format!("{} is the name of another entry", quoted(name)));
-    } else if name == "lo" {
-        found.fault(at, "\"lo\" is the loopback's name");
     }
 }
 
@@ -261,7 +259,7 @@ fn check_route(found: &mut Findings, at: At<'_>, route: &Route, own: [&Address; 
     if matches!(own, Address::Absent) {
         found.fault(at.key("destination"), format!("a route of this family needs {key}"));
     }
-    let Some(text) = &route.gateway else { return };
+    let text = &route.gateway;
     match parse_address(text, if v4 { Family::V4 } else { Family::V6 }) {
         Err(message) => {
             found.fault(at.key("gateway"), message);

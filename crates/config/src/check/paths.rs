@@ -44,11 +44,14 @@ impl Findings {
     /// An absolute path in the container, below its root.
     pub(super) fn container_path(&mut self, at: At<'_>, path: &Path) -> bool {
         let text = path.to_string_lossy();
+        let named = path.components().any(|part| matches!(part, Component::Normal(_)));
+        let climbs = path.components().any(|part| part == Component::ParentDir);
         let help = format!("/{}", text.trim_start_matches("./"));
-        if !(self.path(at, path) && self.absolute(at, path, Some(&help))) {
+        let help = Some(help.as_str()).filter(|_| named && !climbs);
+        if !(self.path(at, path) && self.absolute(at, path, help)) {
             return false;
         }
-        if path.components().any(|part| part == Component::ParentDir) {
+        if climbs {
             self.fault(at, format!("must not contain \"..\", got {}", quoted(&text)));
             return false;
         }

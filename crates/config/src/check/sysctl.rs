@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nsinit_namespaces::Namespace;
-use nsinit_security::{Sysctl, SysctlNamespace};
+use nsinit_security::{Error, Sysctl, SysctlNamespace};
 
 use super::Findings;
 use super::namespaces::{Origin, origin};
@@ -17,14 +17,17 @@ pub(super) fn check(found: &mut Findings, container: &Container) {
     for (key, value) in &container.sysctl {
         let at = all.key(key);
         if key.is_empty() {
-            found.fault(at, "is empty, must be a kernel parameter");
+            found.fault(at, "is empty, must be a kernel parameter").on_key();
             continue;
         }
         if let Some(other) = parameters.insert(key.replace('/', "."), key) {
-            found.fault(at, format!("is the same parameter as {}", quoted(other)));
+            found.fault(at, format!("is the same parameter as {}", quoted(other))).on_key();
         }
         match Sysctl::new(key, value) {
             Ok(sysctl) => own_namespace(found, at, container, sysctl.namespace()),
+            Err(Error::Invalid { what, reason, .. }) => {
+                found.fault(at, reason).on_key = what == "sysctl";
+            }
             Err(error) => {
                 found.fault(at, error.to_string());
             }

@@ -1,5 +1,7 @@
 //! Parent: checks of `user` and `additional_groups`.
 
+use std::collections::HashSet;
+
 use super::Findings;
 use crate::Container;
 use crate::key_path::At;
@@ -13,9 +15,10 @@ pub(super) fn check(found: &mut Findings, container: &Container) {
         check_user(found, At::Root.key("user"), user);
     }
     let (all, groups) = (At::Root.key("additional_groups"), &container.additional_groups);
+    let mut seen = HashSet::new();
     for (index, group) in groups.iter().enumerate() {
         let at = all.index(index);
-        if found.name_or_id(at, "group", group) && groups[..index].contains(group) {
+        if found.name_or_id(at, "group", group) && !seen.insert(group) {
             found.fault(at, format!("group {} is listed twice", quoted(group)));
         }
     }

@@ -70,6 +70,22 @@ impl Node {
         }
     }
 
+    /// Gives the member at these positions another key.
+    pub(crate) fn rename(&mut self, positions: &[usize], key: &str) {
+        match (positions, &mut self.value) {
+            (&[last], Value::Object(members)) if last < members.len() => {
+                members[last].key = key.to_owned();
+            }
+            (&[first, ref rest @ ..], Value::Object(members)) if first < members.len() => {
+                members[first].node.rename(rest, key);
+            }
+            (&[first, ref rest @ ..], Value::Array(nodes)) if first < nodes.len() => {
+                nodes[first].rename(rest, key);
+            }
+            _ => {}
+        }
+    }
+
     /// The node below this one at these positions, dropped ones counted.
     pub(crate) fn at(&self, positions: &[usize]) -> &Node {
         let Some((&position, rest)) = positions.split_first() else { return self };
@@ -125,11 +141,11 @@ impl Node {
         (path, last)
     }
 
-    /// The value that a printed path leads to: its path and span.
-    pub(crate) fn named(&self, here: KeyPath, text: &str) -> Option<(KeyPath, Range<usize>)> {
+    /// The span of the value that a printed path leads to.
+    pub(crate) fn named(&self, here: KeyPath, text: &str) -> Option<Range<usize>> {
         let own = here.text();
         if own == text {
-            return Some((here, self.span.clone()));
+            return Some(self.span.clone());
         }
         if !text.starts_with(&own) {
             return None;
@@ -157,6 +173,18 @@ impl Node {
             (node, written) = (next, written.then(step));
         }
         (node, written, true)
+    }
+
+    /// The span of the key at the end of a path in the value.
+    pub(crate) fn key_span(&self, path: &KeyPath) -> Option<Range<usize>> {
+        let (Segment::Key(last), above) = path.0.split_last()? else { return None };
+        let (Node { value: Value::Object(members), .. }, _, true) =
+            self.find(&KeyPath(above.to_vec()))
+        else {
+            return None;
+        };
+        let member = members.iter().find(|member| member.key == *last && !member.node.dropped)?;
+        Some(member.key_span.clone())
     }
 
     fn child(&self, segment: &Segment) -> Option<(&Node, Segment)> {

@@ -142,6 +142,8 @@ impl<'a> Parser<'a> {
         }
         self.offset += 1;
         self.drop_duplicates(&mut members);
+        // Of many small objects the spare room would be most of the memory.
+        members.shrink_to_fit();
         Ok(members)
     }
 

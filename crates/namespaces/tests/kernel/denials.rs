@@ -54,7 +54,7 @@ fn limit_of_zero() {
 fn limit_of_processes() {
     setrlimit(Resource::Nproc, Rlimit { current: Some(0), maximum: Some(0) }).unwrap();
     let error = refused(Kinds::NONE);
-    let limit = Denier::Limit("/proc/self/limits".into());
+    let limit = Denier::Limit { file: "/proc/self/limits".into(), value: Some(0) };
     assert!(matches!(&error, Error::Denied { by, .. } if *by == limit), "{error:?}");
 }
 

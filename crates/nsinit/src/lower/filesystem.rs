@@ -9,6 +9,7 @@ use nsinit_security::Lsm;
 
 use super::{Namespaces, Source, refuse, refused};
 use crate::error::{Error, Result};
+use crate::handshake::Tag;
 use crate::step::Step;
 
 /// The container's own files that it must not change.
@@ -26,9 +27,8 @@ pub(super) fn steps(
         read_only_root: container.readonly_fs || is_tmpfs(source),
         pivot: if container.no_pivot_root { Pivot::MoveMount } else { Pivot::PivotRoot },
         console: terminal,
-        facts: facts(source, namespaces),
         covered: OWN_FILES.map(|name| source.directory.join(name)).to_vec(),
-        ..Furniture::default()
+        ..Furniture::of(facts(source, namespaces))
     };
     if let Some(masked) = &container.masked_paths {
         furniture.masked.clone_from(masked);
@@ -162,18 +162,22 @@ fn facts(source: &Source<'_>, namespaces: &Namespaces) -> Facts {
     }
 }
 
-/// Puts the network's steps as early as the detached procfs allows: the launcher
-/// connects the interfaces while init goes on with its mounts.
+/// Puts the network's steps as early as the detached procfs allows, and the launcher's
+/// word as late as there is something of its own to be covered: both work meanwhile.
 pub(super) fn interleave(steps: &mut Vec<Step>, furniture: Vec<rootfs::Step>, network: Vec<Step>) {
-    let mut network = Some(network);
+    use rootfs::Step::{Cover, Pivot, Procfs};
+    steps.reserve(furniture.len() + network.len() + 8);
+    let (mut network, mut proceed) = (Some(network), Some(Step::Await(Tag::Proceed)));
     for step in furniture {
-        let opened = matches!(step, rootfs::Step::Procfs(_));
+        let opened = matches!(step, Procfs(_));
+        if matches!(step, Cover(_) | Pivot(_)) {
+            steps.extend(proceed.take());
+        }
         steps.push(Step::Rootfs(step));
         if opened {
             steps.extend(network.take().unwrap_or_default());
         }
     }
-    steps.extend(network.unwrap_or_default());
 }
 
 /// Whether a device of the configuration must be made, which a user namespace forbids.
@@ -187,6 +191,16 @@ pub(super) fn check_devices(source: &Source<'_>, namespaces: &Namespaces) -> Res
         )),
         _ => Ok(()),
     }
+}
+
+/// What only the mounts can show is left to the step.
+pub(super) fn expect_working_directory(source: &Source<'_>) -> Result<()> {
+    let Some(path) = &source.container.working_dir else { return Ok(()) };
+    let found = source.rootfs.expect_directory(&all_mounts(source)?, path);
+    found.map_err(|error| {
+        let hint = "it must be in the root filesystem, or be made by a mount";
+        refuse("working_dir", &error.to_string(), Some(hint))
+    })
 }
 
 /// A file of the container's accounts, as the container will see it.

@@ -1,17 +1,19 @@
 //! Parent: who the program is, what it may do, and what it gets.
 
+use std::collections::HashSet;
 use std::ffi::{CString, OsString};
 use std::io::{Cursor, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nsinit_config::{Container, Seccomp};
-use nsinit_namespaces::{IdMaps, Kinds};
+use nsinit_namespaces::{IdMaps, Kinds, SubordinateIds};
 use nsinit_security::{
     Capabilities, Capability, CapabilitySet, Groups, Label, Resource, Rlimit, User,
 };
 
 use super::{Namespaces, Source, filesystem, refuse, refused};
+use crate::diagnosis::ids;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::program::Program;
@@ -30,7 +32,7 @@ impl Identity {
         let read = |path: &str| filesystem::account_file(source, path);
         let identity =
             Identity::resolve(source.container, source.host, namespaces.is_user(), read)?;
-        check_mapped(&identity.user, namespaces.id_maps.as_ref())?;
+        check_mapped(source, &identity.user, namespaces.id_maps.as_ref())?;
         Ok(identity)
     }
 
@@ -65,10 +67,22 @@ fn resolve_user(
     let (mut passwd, mut group) = (open("/etc/passwd")?, open("/etc/group")?);
     let passwd = passwd.as_mut().map(|file| file as &mut dyn Read);
     let group = group.as_mut().map(|file| file as &mut dyn Read);
-    User::resolve(spec, groups, passwd, group).map_err(refused("user"))
+    User::resolve(spec, groups, passwd, group).map_err(|error| {
+        let additional = match &error {
+            nsinit_security::Error::NotFound { what: "group", name, .. } => {
+                // A group after the colon is looked up first.
+                groups.iter().position(|group| group == name).filter(|_| !spec.ends_with(name))
+            }
+            _ => None,
+        };
+        match additional {
+            Some(index) => refused(&format!("additional_groups[{index}]"))(error),
+            None => refused("user")(error),
+        }
+    })
 }
 
-fn check_mapped(user: &User, maps: Option<&IdMaps>) -> Result<()> {
+fn check_mapped(source: &Source<'_>, user: &User, maps: Option<&IdMaps>) -> Result<()> {
     let Some(maps) = maps else { return Ok(()) };
     let wrong = match user {
         user if !maps.maps_uid(user.uid) => format!("uid {}", user.uid),
@@ -78,14 +92,11 @@ fn check_mapped(user: &User, maps: Option<&IdMaps>) -> Result<()> {
             _ => return Ok(()),
         },
     };
-    Err(refuse(
-        "user",
-        &format!("{wrong} is not mapped into the user namespace"),
-        Some(
-            "give the caller subordinate ids in /etc/subuid and /etc/subgid, or map it with \
-              uid_mappings and gid_mappings",
-        ),
-    ))
+    let given = !source.container.uid_mappings.is_empty();
+    let subordinate = SubordinateIds::of_the_caller().ok().filter(|_| !given);
+    let hint = subordinate.and_then(|subordinate| ids::remedy(&subordinate));
+    let hint = hint.as_deref().unwrap_or("map it with uid_mappings and gid_mappings");
+    Err(refuse("user", &format!("{wrong} is not mapped into the user namespace"), Some(hint)))
 }
 
 fn capabilities(
@@ -269,6 +280,9 @@ pub(crate) fn program(
         }
         (args, _) => args,
     };
+    if args.first().is_some_and(|program| program.is_empty()) {
+        return Err(Error::Usage("the program's name is empty".into()));
+    }
     let mut environment = environment(container, host, user, terminal);
     for entry in extra_environment {
         let key = entry.split_inclusive('=').next().unwrap_or(entry);
@@ -281,8 +295,17 @@ pub(crate) fn program(
 
 /// Exactly what the configuration says, or the default.
 fn environment(container: &Container, host: &Host, user: &User, terminal: bool) -> Vec<String> {
-    if let Some(environment) = &container.environment {
-        return environment.clone();
+    if let Some(entries) = &container.environment {
+        // The last one holds. Programs that are given two do not agree on which.
+        let mut seen = HashSet::new();
+        let mut kept = Vec::with_capacity(entries.len());
+        for entry in entries.iter().rev() {
+            if seen.insert(entry.split('=').next()) {
+                kept.push(entry.clone());
+            }
+        }
+        kept.reverse();
+        return kept;
     }
     let home = match &user.home {
         Some(home) => home.as_str(),

@@ -86,8 +86,8 @@ pub(super) fn network(
     namespaces: &Namespaces,
 ) -> Result<(Vec<Interface>, Vec<Step>)> {
     let networks = &source.container.networks;
-    let veths: Vec<_> =
-        networks.iter().filter(|network| network.kind == NetworkKind::Veth).collect();
+    let is_veth = |(_, network): &(usize, &Network)| network.kind == NetworkKind::Veth;
+    let veths: Vec<_> = networks.iter().enumerate().filter(is_veth).collect();
     if !namespaces.has(Kinds::NET) {
         // The host's network, or a joined one: nothing of it is ours to change.
         return Ok((Vec::new(), Vec::new()));
@@ -103,8 +103,10 @@ pub(super) fn network(
         ));
     }
     let mut interfaces = Vec::new();
-    for (index, network) in veths.iter().enumerate() {
-        interfaces.push(Interface::Veth(veth(network, index)?));
+    for (ordinal, (index, network)) in veths.into_iter().enumerate() {
+        let mut interface = veth(network, index)?;
+        interface.name = interface_name(network, ordinal);
+        interfaces.push(Interface::Veth(interface));
     }
     let mut steps = parameters(source, namespaces)?;
     steps.push(Step::Loopback);
@@ -140,12 +142,18 @@ fn parameters(source: &Source<'_>, namespaces: &Namespaces) -> Result<Vec<Step>>
         .collect()
 }
 
+/// As it was given, or `eth0`, `eth1` and so on.
+pub(crate) fn interface_name(network: &Network, ordinal: usize) -> String {
+    network.name.clone().unwrap_or_else(|| format!("eth{ordinal}"))
+}
+
+/// A pair, but for its name.
 fn veth(network: &Network, index: usize) -> Result<Veth> {
     /// Parses a field, which the configuration's own checks have seen already.
     fn parse<T: std::str::FromStr>(
         index: usize,
         key: &str,
-        text: &Option<String>,
+        text: Option<&str>,
     ) -> Result<Option<T>> {
         let Some(text) = text else { return Ok(None) };
         let path = format!("networks[{index}].{key}");
@@ -154,27 +162,22 @@ fn veth(network: &Network, index: usize) -> Result<Veth> {
     let context = network.context.clone().unwrap_or_default();
     let mut routes = Vec::new();
     for route in &network.routes {
-        let destination = match route.destination.as_str() {
-            "default" => None,
-            text => parse(index, "routes", &Some(text.to_owned()))?,
-        };
-        let Some(gateway) = parse(index, "routes", &route.gateway)? else {
-            return Err(refuse(&format!("networks[{index}].routes"), "needs a gateway", None));
-        };
-        routes.push(Route { destination, gateway });
+        let destination = parse(index, "routes", Some(&route.destination))?;
+        let gateway = parse(index, "routes", Some(&route.gateway))?;
+        routes.extend(gateway.map(|gateway| Route { destination, gateway }));
     }
     let defaults = Veth::default();
     Ok(Veth {
-        name: network.name.clone().unwrap_or_else(|| format!("eth{index}")),
         host_prefix: context.prefix.unwrap_or(defaults.host_prefix),
         bridge: context.bridge.unwrap_or_default(),
         create_bridge: context.create,
         mtu: network.mtu,
-        mac: parse(index, "mac_address", &network.mac_address)?,
-        address: parse(index, "address", &network.address)?,
-        gateway: parse(index, "gateway", &network.gateway)?,
-        ipv6_address: parse(index, "ipv6_address", &network.ipv6_address)?,
-        ipv6_gateway: parse(index, "ipv6_gateway", &network.ipv6_gateway)?,
+        mac: parse(index, "mac_address", network.mac_address.as_deref())?,
+        address: parse(index, "address", network.address.as_deref())?,
+        gateway: parse(index, "gateway", network.gateway.as_deref())?,
+        ipv6_address: parse(index, "ipv6_address", network.ipv6_address.as_deref())?,
+        ipv6_gateway: parse(index, "ipv6_gateway", network.ipv6_gateway.as_deref())?,
         routes,
+        ..defaults
     })
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
@@ -30,6 +31,9 @@ const LEFT_ALONE: [c_int; 13] = [
     libc::SIGTTOU,
 ];
 
+/// Of those that are blocked, the ones that end no process by default.
+const NOT_DEADLY: [c_int; 3] = [libc::SIGCONT, libc::SIGTSTP, libc::SIGWINCH];
+
 /// Blocked so that they do not end the launcher, but not passed on: they tell
 /// of what the launcher wrote, and the write says so too.
 const SWALLOWED: [c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
@@ -49,6 +53,7 @@ const RECORD: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Signals {
     fd: OwnedFd,
+    blocked: sys::Mask,
     before: sys::Mask,
     /// The mask is the thread's, so the guard must not leave it.
     of_this_thread: PhantomData<*const ()>,
@@ -65,7 +70,24 @@ impl Signals {
         }
         let fd = sys::signalfd(&mask)?;
         let before = sys::block(&mask)?;
-        Ok(Signals { fd, before, of_this_thread: PhantomData })
+        Ok(Signals { fd, blocked: mask, before, of_this_thread: PhantomData })
+    }
+
+    /// Waits until a descriptor can be read; `Interrupted` when a signal is there before,
+    /// which takes effect when this value is dropped. (A mask that lets it in meanwhile, as
+    /// of ppoll(2), would be too open: the kernel decides on a deadly signal when it is
+    /// sent, not when the thread runs again.)
+    pub(crate) fn wait_for(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let mut deadly = self.blocked;
+        NOT_DEADLY.iter().for_each(|signal| deadly.remove(*signal));
+        let signals = sys::signalfd(&deadly)?;
+        let mut fds =
+            [PollFd::from_borrowed_fd(fd, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
+        rustix::io::retry_on_intr(|| poll(&mut fds, None))?;
+        match fds[0].revents().is_empty() {
+            true => Err(io::ErrorKind::Interrupted.into()),
+            false => Ok(()),
+        }
     }
 
     /// The next signal that has arrived, if there is one.

@@ -26,6 +26,12 @@ impl Mask {
         // SAFETY: the set is initialised, and an invalid number is refused with EINVAL.
         unsafe { libc::sigaddset(&mut self.0, signal) };
     }
+
+    /// Takes a signal out.
+    pub(super) fn remove(&mut self, signal: c_int) {
+        // SAFETY: the set is initialised, and an invalid number is refused with EINVAL.
+        unsafe { libc::sigdelset(&mut self.0, signal) };
+    }
 }
 
 impl std::fmt::Debug for Mask {
