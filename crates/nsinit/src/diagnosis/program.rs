@@ -42,7 +42,7 @@ pub(crate) fn not_executable(plan: &Plan, candidate: u16, errno: Errno, scene: &
     match found {
         Some(found) => found.into_reason(errno),
         None if errno == Errno::NOENT => Reason::MissingInterpreter(None),
-        None => Reason::NotExecutable { errno, fault: lsm::logged(scene.pid).map(Fault::Refused) },
+        None => Reason::NotExecutable { errno, fault: lsm::of_program(plan, errno, scene.pid) },
     }
 }
 
