@@ -18,6 +18,7 @@ mod programs;
 mod regressions;
 mod rootless;
 mod security;
+mod selinux;
 mod signals;
 mod terminal;
 mod users;
