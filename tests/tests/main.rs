@@ -1,5 +1,6 @@
 //! Black-box tests of the built `nsinit`, by theme. `cargo xtask test` runs them.
 
+mod apparmor;
 mod audit;
 mod bad_input;
 mod builtin;
