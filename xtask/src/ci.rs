@@ -70,6 +70,8 @@ fn clippy() -> Result {
 /// among the archives made by the same call.
 fn package() -> Result {
     let mut command = cargo(["package", "--workspace", "--allow-dirty", "--quiet"]);
-    command.args(["--exclude", "tests", "--exclude", "probe", "--exclude", "xtask"]);
+    for package in ["guest", "probe", "tests", "xtask"] {
+        command.args(["--exclude", package]);
+    }
     succeed(&mut command)
 }

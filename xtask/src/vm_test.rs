@@ -3,18 +3,21 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::cargo::{succeed, target_dir};
 
+mod accelerator;
 mod apt;
 mod cpio;
 mod host;
 mod image;
 mod kernel;
 mod labels;
+mod libselinux;
 mod lock;
 mod matrix;
 mod modules;
@@ -23,15 +26,17 @@ mod options;
 mod programs;
 mod qemu;
 mod results;
+mod share;
+mod systemd;
 mod table;
 
 use apt::{Apt, Gone};
 use kernel::Kernel;
 use lock::{Lock, Wanted};
-use matrix::{CELLS, Cell, Cgroups, Linux, Lsm, QUICK};
+use matrix::{CELLS, Cell, Cgroups, Init, Labeler, Linux, Lsm, QUICK, Share};
 use offers::As;
 use options::Options;
-use programs::{Programs, TestProgram};
+use programs::{Link, Programs};
 use qemu::{Accelerator, Ended, Machine};
 use results::{Results, Test, Verdict};
 use table::{Outcome, State};
@@ -39,27 +44,40 @@ use table::{Outcome, State};
 /// Nothing heard for so long is a hang: the tests themselves give up earlier.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The whole command; whether everything that ran passed.
-pub(crate) fn run(arguments: &[String]) -> Result<bool> {
+/// The exit status where no machine could be made, which is no news of the tests.
+const NOTHING_RAN: u8 = 3;
+
+/// The whole command.
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let options = options::parse(arguments)?;
     let cells = chosen(&options)?;
     if options.list {
         cells.iter().for_each(|cell| println!("{}", cell.name));
-        return Ok(true);
+        return Ok(ExitCode::SUCCESS);
     }
     if options.update {
-        return update().map(|()| true);
+        return update().map(|()| ExitCode::SUCCESS);
     }
-    host::check()?;
-    let workshop = Workshop::new(&options)?;
+    let outcomes = match host::check() {
+        Ok(()) => run_cells(&options, &cells)?,
+        Err(reason) => cells.iter().map(|cell| Outcome::not_made(cell, &reason)).collect(),
+    };
+    println!("\n{}", table::table(&outcomes).trim_end());
+    Ok(verdict(&outcomes, options.strict))
+}
+
+/// So many at a time, all of the same build.
+fn run_cells(options: &Options, cells: &[Cell]) -> Result<Vec<Outcome>> {
+    let workshop = Workshop::new(options)?;
     let prepared: Vec<_> = cells.iter().map(|cell| (cell, workshop.prepare(cell))).collect();
     let queue = Mutex::new(prepared.iter());
+    let accelerator = workshop.accelerator(&prepared);
     let outcomes = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.min(cells.len()) {
             scope.spawn(|| {
                 while let Some((cell, ready)) = queue.lock().ok().and_then(|mut q| q.next()) {
-                    let outcome = workshop.outcome(cell, ready);
+                    let outcome = workshop.outcome(cell, ready, accelerator);
                     if let Ok(mut outcomes) = outcomes.lock() {
                         outcomes.push(outcome);
                     }
@@ -69,24 +87,29 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     });
     let mut outcomes = outcomes.into_inner().map_err(|error| error.to_string())?;
     outcomes.sort_by_key(|outcome| cells.iter().position(|cell| cell.name == outcome.cell));
-    println!("\n{}", table::table(&outcomes).trim_end());
-    Ok(succeeded(&outcomes, options.strict))
+    Ok(outcomes)
 }
 
-fn succeeded(outcomes: &[Outcome], strict: bool) -> bool {
-    let ran = |outcome: &&Outcome| matches!(outcome.state, State::Ran { .. });
+fn verdict(outcomes: &[Outcome], strict: bool) -> ExitCode {
     let well = |outcome: &Outcome| match &outcome.state {
-        State::Ran { failed, faults, .. } => *failed == 0 && faults.is_empty(),
+        State::Ran { failed, .. } => *failed == 0,
         State::NotMade(_) => !strict,
     };
-    outcomes.iter().any(|outcome| ran(&outcome)) && outcomes.iter().all(well)
+    if !outcomes.iter().all(well) {
+        ExitCode::FAILURE
+    } else if outcomes.iter().all(|outcome| matches!(outcome.state, State::NotMade(_))) {
+        println!("vm-test: nothing was tested: no machine could be made");
+        ExitCode::from(NOTHING_RAN)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// The cells that the command line asks for.
 fn chosen(options: &Options) -> Result<Vec<Cell>> {
     if let (Some(image), Some(modules)) = (options.kernel.clone(), options.modules.clone()) {
         let kernel = Linux::Files { image, modules };
-        return Ok(vec![matrix::cell("kernel", kernel, Cgroups::V2, Lsm::None)]);
+        return Ok(vec![matrix::cell("kernel", kernel, Cgroups::V2, Lsm::None, Share::Kernel)]);
     }
     if let Some(name) =
         options.cells.iter().find(|name| CELLS.iter().all(|cell| cell.name != **name))
@@ -107,7 +130,8 @@ fn update() -> Result {
         Linux::Debian(_, set) => Some(*set),
         Linux::Host | Linux::Files { .. } => None,
     });
-    let mut wanted: Vec<&Wanted> = kernels.chain([&labels::PACKAGES[..]]).flatten().collect();
+    let tools = [&labels::PACKAGES[..], &libselinux::PACKAGES, &systemd::PACKAGES];
+    let mut wanted: Vec<&Wanted> = kernels.chain(tools).flatten().collect();
     wanted.dedup();
     Lock::write(wanted.into_iter().map(|wanted| apt.newest(wanted)).collect::<Result<_>>()?)
 }
@@ -122,11 +146,26 @@ struct Workshop<'a> {
     disk: PathBuf,
 }
 
+/// Why there is no machine.
+enum NotReady {
+    /// Something is not to be had here.
+    Lacking(String),
+    /// Something of ours cannot be built.
+    Broken(String),
+}
+
+type Preparation = std::result::Result<Ready, NotReady>;
+
 /// What the machine of one cell is made of.
 struct Ready {
     kernel: Kernel,
     /// The unpacked tools of the label system.
     labels: Option<PathBuf>,
+    libselinux: Option<PathBuf>,
+    /// The unpacked systemd.
+    systemd: Option<PathBuf>,
+    /// An nsinit other than the usual one.
+    nsinit: Option<PathBuf>,
 }
 
 impl Workshop<'_> {
@@ -148,57 +187,103 @@ impl Workshop<'_> {
         })
     }
 
-    fn outcome(&self, cell: &Cell, ready: &Result<Ready>) -> Outcome {
+    fn outcome(&self, cell: &Cell, ready: &Preparation, accelerator: Accelerator) -> Outcome {
+        let broken = |fault| State::Ran {
+            passed: 0,
+            failed: 1,
+            skipped: 0,
+            faults: vec![fault],
+            time: Duration::ZERO,
+        };
         let state = match ready {
-            Err(reason) => State::NotMade(reason.clone()),
-            Ok(ready) => self.start(cell, ready).unwrap_or_else(|fault| State::Ran {
-                passed: 0,
-                failed: 0,
-                skipped: 0,
-                faults: vec![fault],
-                time: Duration::ZERO,
-            }),
+            Err(NotReady::Lacking(reason)) => return Outcome::not_made(cell, reason),
+            Err(NotReady::Broken(fault)) => broken(fault.clone()),
+            Ok(ready) => self.start(cell, ready, accelerator).unwrap_or_else(broken),
         };
         Outcome { cell: cell.name.to_owned(), state }
     }
 
-    /// Fetches and unpacks what the cell's machine is made of.
-    fn prepare(&self, cell: &Cell) -> Result<Ready> {
+    /// Fetches, unpacks and builds what the cell's machine is made of.
+    fn prepare(&self, cell: &Cell) -> Preparation {
         let kernels = self.directory.join("kernels");
         let kernel = match &cell.kernel {
             Linux::Debian(name, set) => {
-                let tree = self.apt.unpacked(name, set, &self.lock)?;
-                kernel::of_packages(&tree, &kernels.join(name))?
+                kernel::of_packages(&self.unpacked(name, set)?, &kernels.join(name))
             }
-            Linux::Host => kernel::of_host(&kernels.join("host"))?,
+            Linux::Host => kernel::of_host(&kernels.join("host")),
             Linux::Files { image, modules } => {
-                kernel::of_files(image, modules, &kernels.join("files"))?
+                kernel::of_files(image, modules, &kernels.join("files"))
             }
         };
+        let kernel = kernel.map_err(NotReady::Lacking)?;
         let labels = match cell.lsm {
             Lsm::None => None,
-            Lsm::Selinux | Lsm::AppArmor => {
-                Some(self.apt.unpacked("labels", &labels::PACKAGES, &self.lock)?)
-            }
+            Lsm::Selinux | Lsm::AppArmor => Some(self.unpacked("labels", &labels::PACKAGES)?),
         };
-        Ok(Ready { kernel, labels })
+        let mut ready = Ready { kernel, labels, libselinux: None, systemd: None, nsinit: None };
+        let path = self.directory.join(format!("nsinit-{}", cell.name));
+        if cell.labeler == Labeler::Libselinux {
+            libselinux::check().map_err(NotReady::Lacking)?;
+            let tree = self.unpacked("libselinux", &libselinux::PACKAGES)?;
+            ready.nsinit = Some(libselinux::build(&tree, &path).map_err(NotReady::Broken)?);
+            ready.libselinux = Some(tree);
+        }
+        if cell.init == Init::Systemd {
+            let built = programs::variant("systemd", Link::Static, &path, |_| ());
+            ready.nsinit = Some(built.map_err(NotReady::Broken)?);
+            ready.systemd = Some(self.unpacked("systemd", &systemd::PACKAGES)?);
+        }
+        Ok(ready)
+    }
+
+    fn unpacked(&self, name: &str, set: &[Wanted]) -> std::result::Result<PathBuf, NotReady> {
+        self.apt.unpacked(name, set, &self.lock).map_err(NotReady::Lacking)
+    }
+
+    /// KVM only where a machine without tests comes to its end with it.
+    fn accelerator(&self, prepared: &[(&Cell, Preparation)]) -> Accelerator {
+        let tried = accelerator::may_be_there().and_then(|()| {
+            let ready = prepared.iter().find_map(|(cell, made)| Some((cell, made.as_ref().ok()?)));
+            let (cell, ready) = ready.ok_or("there is no machine to try it with")?;
+            let directory = self.directory.join("kvm");
+            fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+            let path = directory.join("image.cpio");
+            let image = image::make(&path, cell, ready, &self.programs, "")?;
+            let (words, disk) = (cell.lsm.kernel_word(), self.disk.as_path());
+            let kernel = &ready.kernel;
+            let machine =
+                Machine { kernel, image: &image, words, disk, accelerator: Accelerator::Kvm };
+            match machine.run(&directory, accelerator::PATIENCE, |_| ())? {
+                Ended::Done => Ok(()),
+                other => Err(format!("a machine with it: {other:?}")),
+            }
+        });
+        match tried {
+            Ok(()) => Accelerator::Kvm,
+            Err(reason) => {
+                println!("vm-test: emulation, which is slow, because KVM is not usable: {reason}");
+                Accelerator::Tcg
+            }
+        }
     }
 
     /// Boots the cell's machine and reads its results.
-    fn start(&self, cell: &Cell, ready: &Ready) -> Result<State> {
+    fn start(&self, cell: &Cell, ready: &Ready, accelerator: Accelerator) -> Result<State> {
         let start = Instant::now();
         let directory = self.directory.join("cells").join(cell.name);
         let told = |error| format!("{}: {error}", directory.display());
         fs::create_dir_all(&directory).map_err(told)?;
-        let orders = self.orders(cell);
+        let orders = share::orders(cell.share, &self.programs.tests, &self.options.filter);
         let image =
             image::make(&directory.join("image.cpio"), cell, ready, &self.programs, &orders)?;
+        let init = if cell.init == Init::Systemd { "systemd.show_status=0" } else { "" };
+        let words = format!("{} {init}", cell.lsm.kernel_word());
         let machine = Machine {
             kernel: &ready.kernel,
             image: &image,
-            words: cell.lsm.kernel_word(),
+            words: &words,
             disk: &self.disk,
-            accelerator: Accelerator::Tcg,
+            accelerator,
         };
         let mut log = fs::File::create(directory.join("results.log")).map_err(told)?;
         let mut results = Results::default();
@@ -211,40 +296,7 @@ impl Workshop<'_> {
         }
         Ok(judge(&directory, results, ended, start.elapsed()))
     }
-
-    /// Which programs are run, by whom.
-    fn orders(&self, cell: &Cell) -> String {
-        let mut text = String::new();
-        for (who, left_out) in [("root", &ROOT_LEAVES_OUT[..]), ("user", &[])] {
-            for program in self.programs.tests.iter().filter(|program| is_for_machines(program)) {
-                let mut words = vec![format!("/tests/{}", program.name)];
-                words.extend(["--test-threads=1", "--nocapture"].map(str::to_owned));
-                let races = if cell.races { &[][..] } else { &RACES[..] };
-                words.extend(races.iter().chain(left_out).map(|name| format!("--skip={name}")));
-                words.extend(self.options.filter.iter().cloned());
-                text.push_str(&format!("{who} {}\n", words.join("\t")));
-            }
-        }
-        text
-    }
 }
-
-/// What no kernel can change is not run on several.
-fn is_for_machines(program: &TestProgram) -> bool {
-    let pure = ["nsinit-config/", "nsinit-rootfs/plan", "nsinit/plan", "tests/lib"];
-    !pure.iter().any(|start| program.name.starts_with(start))
-}
-
-/// Tests that repeat something until a race would have shown: in one cell.
-const RACES: [&str; 4] = [
-    "regressions::races::",
-    "hundreds_of_launches_beside_allocating_threads",
-    "clones_among_allocating_threads",
-    "who_may_trace_finds_nothing_on_a_joining_process",
-];
-
-/// Tests that become an ordinary user and do what the user does by himself.
-const ROOT_LEAVES_OUT: [&str; 1] = ["unprivileged::all_tests_pass_in_a_user_namespace"];
 
 /// A test that was skipped for what the cell offers has failed.
 fn excuse(cell: &Cell, mut test: Test) -> Test {
@@ -272,12 +324,6 @@ fn show(cell: &Cell, test: &Test) {
 }
 
 fn judge(directory: &Path, results: Results, ended: Ended, time: Duration) -> State {
-    let count =
-        |is: fn(&Verdict) -> bool| results.tests.iter().filter(|test| is(&test.verdict)).count();
-    let failed =
-        |test: &Test| matches!(test.verdict, Verdict::Failed(_)).then(|| test.name.clone());
-    let mut faults: Vec<String> = results.tests.iter().filter_map(failed).collect();
-    faults.extend(results.faults.iter().cloned());
     let last = match results.unfinished() {
         Some((name, _)) => format!("; the last test started: {name}"),
         None => String::new(),
@@ -291,13 +337,20 @@ fn judge(directory: &Path, results: Results, ended: Ended, time: Duration) -> St
         Ended::Silent(time) => Some(format!("nothing heard for {} s{last}", time.as_secs())),
         Ended::Otherwise(status) => Some(format!("the machine ended by itself, {status}{last}")),
     };
+    let count =
+        |is: fn(&Verdict) -> bool| results.tests.iter().filter(|test| is(&test.verdict)).count();
+    let failed = |test: &&Test| matches!(test.verdict, Verdict::Failed(_));
+    let mut faults: Vec<String> =
+        results.tests.iter().filter(failed).map(|test| test.name.clone()).collect();
+    faults.extend(results.faults);
     faults.extend(fault);
-    if !faults.is_empty() {
+    let failed = faults.len();
+    if failed > 0 {
         faults.push(format!("console: {}", console.display()));
     }
     State::Ran {
         passed: count(|verdict| *verdict == Verdict::Passed),
-        failed: count(|verdict| matches!(verdict, Verdict::Failed(_))),
+        failed,
         skipped: count(|verdict| matches!(verdict, Verdict::Skipped(_))),
         faults,
         time,

@@ -5,6 +5,7 @@
 //! the host through a virtio-serial port, and ends the machine.
 #![expect(clippy::print_stderr, reason = "standard error is the console, which the host keeps")]
 
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 mod cell;
@@ -56,6 +57,10 @@ fn init() -> Result {
     mounts::bind("/repository", &cell.repository)?;
     users::directories()?;
     succeed(program("ip").args(["link", "set", "lo", "up"]))?;
+    if cell.systemd {
+        let error = Command::new("/lib/systemd/systemd").env_clear().exec();
+        return Err(format!("/lib/systemd/systemd: {error}"));
+    }
     cgroups::mount_as(cell.cgroups)?;
     let runner = Command::new(OWN).arg("run").spawn().map_err(|error| format!("{OWN}: {error}"))?;
     reap_until(runner.id());

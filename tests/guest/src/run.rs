@@ -20,8 +20,10 @@ pub(crate) fn run() -> Result {
     for program in cell.programs.iter().filter(|program| program.who == As::Root) {
         one(&cell, program, &mut port)?;
     }
-    cgroups::delegate()?;
-    cgroups::enter_session()?;
+    if !cell.systemd {
+        cgroups::delegate()?;
+        cgroups::enter_session()?;
+    }
     for program in cell.programs.iter().filter(|program| program.who == As::User) {
         one(&cell, program, &mut port)?;
     }
@@ -52,7 +54,10 @@ fn one(cell: &Cell, program: &Program, port: &mut Port) -> Result {
 }
 
 fn command(cell: &Cell, program: &Program) -> Command {
-    let mut command = Command::new(&program.path);
+    let mut command = match program.who {
+        As::User if cell.systemd => logged_in(&program.path),
+        As::Root | As::User => Command::new(&program.path),
+    };
     command.args(&program.arguments).stdin(Stdio::null());
     command.env_clear().envs(cell.environment.iter().map(|(key, value)| (key, value)));
     match program.who {
@@ -60,10 +65,20 @@ fn command(cell: &Cell, program: &Program) -> Command {
         As::User => command
             .env("HOME", users::HOME)
             .env("XDG_RUNTIME_DIR", users::RUN)
-            .current_dir(users::HOME)
-            .uid(users::UID)
-            .gid(users::UID),
+            .current_dir(users::HOME),
     };
+    if program.who == As::User && !cell.systemd {
+        command.uid(users::UID).gid(users::UID);
+    }
+    command
+}
+
+/// The user's program where a login would start it: in a scope beside his manager's unit.
+fn logged_in(path: &str) -> Command {
+    let mut command = Command::new("systemd-run");
+    command.args(["--quiet", "--scope", "--slice=user-1000.slice"]);
+    command.args([format!("--uid={}", users::UID), format!("--gid={}", users::UID)]);
+    command.arg("--").arg(path);
     command
 }
 

@@ -82,16 +82,26 @@ impl Image {
 
     /// Everything below a directory of the host, links kept.
     pub(super) fn tree(&mut self, from: &Path, name: &str) -> Result {
+        self.part_of_tree(from, name, |_| false)
+    }
+
+    /// The same without what is `left_out`.
+    pub(super) fn part_of_tree(
+        &mut self,
+        from: &Path,
+        name: &str,
+        left_out: fn(&Path) -> bool,
+    ) -> Result {
         let told = |error: io::Error| format!("{}: {error}", from.display());
         self.directory(name, 0o755)?;
         let entries = fs::read_dir(from).map_err(told)?.collect::<io::Result<Vec<_>>>();
         let mut entries = entries.map_err(told)?;
         entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
+        for entry in entries.into_iter().filter(|entry| !left_out(&entry.path())) {
             let kind = entry.file_type().map_err(told)?;
             let name = format!("{name}/{}", entry.file_name().to_string_lossy());
             if kind.is_dir() {
-                self.tree(&entry.path(), &name)?;
+                self.part_of_tree(&entry.path(), &name, left_out)?;
             } else if kind.is_symlink() {
                 let target = fs::read_link(entry.path()).map_err(told)?;
                 self.link(&name, &target.to_string_lossy())?;

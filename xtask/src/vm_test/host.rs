@@ -105,8 +105,8 @@ fn place(program: &str) -> String {
     format!("usr/{directory}/{program}")
 }
 
-/// The shared libraries of a program, by its own loader.
-fn libraries(image: &mut Image, program: &Path) -> Result {
+/// The host's shared libraries that a program is linked with, by its own loader.
+pub(super) fn libraries(image: &mut Image, program: &Path) -> Result {
     // A static one is no dynamic executable, which ldd tells by its status.
     let listed =
         Command::new("ldd").arg(program).output().map_err(|error| format!("ldd: {error}"))?;

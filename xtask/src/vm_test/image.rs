@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::cpio::Image;
-use super::matrix::Cell;
+use super::matrix::{Cell, Init};
 use super::programs::{Programs, TestProgram};
-use super::{Ready, host, labels, modules};
+use super::{Ready, host, labels, libselinux, modules, systemd};
 use crate::cargo::root;
 use crate::{Result, source};
 
@@ -19,9 +19,10 @@ const FILES: [(&str, &str); 6] = [
     (
         "etc/passwd",
         "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n\
+         messagebus:x:100:100::/nonexistent:/usr/sbin/nologin\n\
          nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
     ),
-    ("etc/group", "root:x:0:\ntty:x:5:\nuser:x:1000:\nnogroup:x:65534:\n"),
+    ("etc/group", "root:x:0:\ntty:x:5:\nmessagebus:x:100:\nuser:x:1000:\nnogroup:x:65534:\n"),
     ("etc/subuid", "user:100000:65536\n"),
     ("etc/subgid", "user:100000:65536\n"),
     ("etc/nsswitch.conf", "passwd: files\ngroup: files\n"),
@@ -42,7 +43,7 @@ pub(super) fn make(
     image.directory("root", 0o700)?;
     image.copy(&programs.guest, "init")?;
     image.link("usr/bin/guest", "/init")?;
-    image.copy(&programs.nsinit, NSINIT)?;
+    image.copy(ready.nsinit.as_ref().unwrap_or(&programs.nsinit), NSINIT)?;
     image.copy(&programs.probe, PROBE)?;
     for TestProgram { name, path } in &programs.tests {
         image.copy(path, &format!("tests/{name}"))?;
@@ -51,6 +52,12 @@ pub(super) fn make(
         image.file(name, 0o644, text.as_bytes())?;
     }
     host::userland(&mut image)?;
+    if let (Some(tree), Some(nsinit)) = (&ready.libselinux, &ready.nsinit) {
+        libselinux::install(&mut image, tree, nsinit)?;
+    }
+    if let Some(tree) = &ready.systemd {
+        systemd::install(&mut image, tree)?;
+    }
     image.tree(&ready.kernel.modules.join("lib"), "lib")?;
     fixtures(&mut image)?;
     if let Some(tree) = &ready.labels {
@@ -73,11 +80,15 @@ fn fixtures(image: &mut Image) -> Result {
 /// `tests/guest/src/cell.rs` reads it.
 fn description(cell: &Cell, orders: &str) -> String {
     let mut text = format!("cgroups {}\nlsm {}\n", cell.cgroups.word(), cell.lsm.word());
+    if cell.init == Init::Systemd {
+        text.push_str("systemd\n");
+    }
     modules::LOADED.iter().for_each(|name| text.push_str(&format!("module {name}\n")));
     for (key, value) in [
         ("PATH", PATH),
         ("NSINIT_TEST_BIN", NSINIT),
         ("NSINIT_TEST_PROBE", PROBE),
+        ("NSINIT_TEST_CALLERS", "own"),
         ("RUST_BACKTRACE", "0"),
     ] {
         text.push_str(&format!("environment {key}={value}\n"));

@@ -28,7 +28,7 @@ const OF_PARSER: [&str; 4] = ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "libstd
 /// Where that is in a machine, apart from the host's libraries.
 const TOOLS: &str = "/opt/labels";
 
-/// SELinux is where the policy of this version, which Linux 5.10 reads, is loaded from.
+/// The newest that Linux 5.10 reads.
 const POLICY_VERSION: &str = "31";
 
 /// Puts into the image what the guest loads; `tree` has the packages unpacked.

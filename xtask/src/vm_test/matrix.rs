@@ -11,8 +11,22 @@ pub(super) struct Cell {
     pub(super) kernel: Linux,
     pub(super) cgroups: Cgroups,
     pub(super) lsm: Lsm,
-    /// Tests that repeat something until a race would have shown run here.
-    pub(super) races: bool,
+    pub(super) init: Init,
+    pub(super) labeler: Labeler,
+    pub(super) share: Share,
+}
+
+/// Which tests run in a cell, so that none runs where nothing about it is new.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Share {
+    /// All, and those that repeat something until a race would have shown.
+    Races,
+    /// The first cell of a kernel: all but those.
+    Kernel,
+    /// Not those that neither label systems nor cgroups have a part in.
+    Rest,
+    /// Those that the labeler of nsinit has a part in.
+    Labels,
 }
 
 /// Where a kernel comes from.
@@ -26,6 +40,21 @@ pub(super) enum Linux {
         image: PathBuf,
         modules: PathBuf,
     },
+}
+
+/// PID 1, and so who owns the cgroups.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Init {
+    Guest,
+    /// With a manager for the user, and nsinit with the cargo feature `systemd`.
+    Systemd,
+}
+
+/// What nsinit asks about SELinux.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Labeler {
+    Kernel,
+    Libselinux,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,26 +89,42 @@ const LINUX_NEWEST: Linux = Linux::Debian(
     &[wanted("sid", "linux-binary-*-cloud-amd64"), wanted("sid", "linux-modules-*-cloud-amd64")],
 );
 
-pub(super) const fn cell(name: &'static str, kernel: Linux, cgroups: Cgroups, lsm: Lsm) -> Cell {
-    Cell { name, kernel, cgroups, lsm, races: false }
+pub(super) const fn cell(
+    name: &'static str,
+    kernel: Linux,
+    cgroups: Cgroups,
+    lsm: Lsm,
+    share: Share,
+) -> Cell {
+    Cell { name, kernel, cgroups, lsm, init: Init::Guest, labeler: Labeler::Kernel, share }
 }
 
-const fn with_races(mut cell: Cell) -> Cell {
-    cell.races = true;
+const fn with_systemd(mut cell: Cell) -> Cell {
+    cell.init = Init::Systemd;
     cell
 }
 
-pub(super) static CELLS: [Cell; 10] = [
-    cell("6.1-v2-selinux", LINUX_6_1, Cgroups::V2, Lsm::Selinux),
-    cell("6.1-v1-apparmor", LINUX_6_1, Cgroups::V1, Lsm::AppArmor),
-    cell("6.12-v2-apparmor", LINUX_6_12, Cgroups::V2, Lsm::AppArmor),
-    cell("6.1-v2-apparmor", LINUX_6_1, Cgroups::V2, Lsm::AppArmor),
-    with_races(cell("6.1-hybrid", LINUX_6_1, Cgroups::Hybrid, Lsm::None)),
-    cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux),
-    cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None),
-    cell("5.10-v1-selinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux),
-    cell("newest-v2-apparmor", LINUX_NEWEST, Cgroups::V2, Lsm::AppArmor),
-    cell("host", Linux::Host, Cgroups::V2, Lsm::None),
+const fn with_libselinux(name: &'static str, kernel: Linux, cgroups: Cgroups) -> Cell {
+    let mut cell = cell(name, kernel, cgroups, Lsm::Selinux, Share::Labels);
+    cell.labeler = Labeler::Libselinux;
+    cell
+}
+
+pub(super) static CELLS: [Cell; 14] = [
+    cell("6.1-v2-selinux", LINUX_6_1, Cgroups::V2, Lsm::Selinux, Share::Rest),
+    cell("6.1-v1-apparmor", LINUX_6_1, Cgroups::V1, Lsm::AppArmor, Share::Rest),
+    cell("6.12-v2-apparmor", LINUX_6_12, Cgroups::V2, Lsm::AppArmor, Share::Rest),
+    cell("6.1-v2-apparmor", LINUX_6_1, Cgroups::V2, Lsm::AppArmor, Share::Rest),
+    cell("6.1-hybrid", LINUX_6_1, Cgroups::Hybrid, Lsm::None, Share::Kernel),
+    cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux, Share::Kernel),
+    cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None, Share::Races),
+    cell("5.10-v1-selinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux, Share::Kernel),
+    cell("newest-v2-apparmor", LINUX_NEWEST, Cgroups::V2, Lsm::AppArmor, Share::Kernel),
+    with_systemd(cell("6.1-v2-systemd", LINUX_6_1, Cgroups::V2, Lsm::None, Share::Rest)),
+    with_libselinux("6.1-v2-libselinux", LINUX_6_1, Cgroups::V2),
+    with_libselinux("6.12-v2-libselinux", LINUX_6_12, Cgroups::V2),
+    with_libselinux("5.10-v1-libselinux", LINUX_5_10, Cgroups::V1),
+    cell("host", Linux::Host, Cgroups::V2, Lsm::None, Share::Kernel),
 ];
 
 /// How many of them `--quick` takes, from the first.

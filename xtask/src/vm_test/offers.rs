@@ -15,9 +15,10 @@ type Lacks = fn(&Cell, As) -> bool;
 
 /// How the reason of a skipped test begins, and where that is true. The first
 /// row that fits decides; a reason without a row is true nowhere.
-const REASONS: [(&str, Lacks); 21] = [
+const REASONS: [(&str, Lacks); 22] = [
     ("needs root and memory", |cell, who| is_user(who) || !has_memory(cell)),
     ("needs root", |_, who| is_user(who)),
+    ("needs a user without ranges", |_, who| is_user(who)),
     ("needs cgroup v1", |cell, _| !has_memory_v1(cell)),
     ("needs cgroup v2", |cell, _| cell.cgroups != Cgroups::V2),
     ("needs cgroups", |cell, _| !has_memory(cell)),

@@ -1,6 +1,8 @@
 //! Builds what the machines run: static, so that it runs on any of them.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::Result;
 use crate::cargo::{cargo, host_triple, output, static_rustflags};
@@ -51,6 +53,38 @@ pub(super) fn build() -> Result<Programs> {
         probe: program("probe")?,
         tests,
     })
+}
+
+/// How a program finds its libraries.
+#[derive(Clone, Copy)]
+pub(super) enum Link {
+    Static,
+    /// In this directory of the machine first.
+    Shared(&'static str),
+}
+
+/// nsinit with other features, kept apart from the usual one at `path`.
+pub(super) fn variant(
+    features: &str,
+    link: Link,
+    path: &Path,
+    prepare: impl FnOnce(&mut Command),
+) -> Result<PathBuf> {
+    let triple = host_triple()?;
+    let mut command = cargo(["build", "--package", "nsinit", "--bin", "nsinit"]);
+    command.args(["--target", &triple, "--profile", "vm", "--features", features]);
+    command.env(
+        "RUSTFLAGS",
+        match link {
+            Link::Static => static_rustflags(),
+            Link::Shared(directory) => format!("-C link-arg=-Wl,-rpath,{directory}"),
+        },
+    );
+    prepare(&mut command);
+    let built = crate::cargo::build(&mut command)?;
+    let told = |error| format!("{}: {error}", path.display());
+    fs::copy(built, path).map_err(told)?;
+    Ok(path.to_owned())
 }
 
 struct Artefact {

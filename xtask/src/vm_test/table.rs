@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::matrix::Cell;
+
 /// How a cell went.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Outcome {
@@ -14,14 +16,21 @@ pub(super) enum State {
     /// The machine ran.
     Ran {
         passed: usize,
+        /// Tests, and whatever else went wrong.
         failed: usize,
         skipped: usize,
-        /// What went wrong besides tests, or with which.
+        /// The names of those tests, and sentences about the rest.
         faults: Vec<String>,
         time: Duration,
     },
     /// There was no machine, and why.
     NotMade(String),
+}
+
+impl Outcome {
+    pub(super) fn not_made(cell: &Cell, reason: &str) -> Outcome {
+        Outcome { cell: cell.name.to_owned(), state: State::NotMade(reason.to_owned()) }
+    }
 }
 
 /// The table, and the line with the sums.
