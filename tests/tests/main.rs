@@ -15,6 +15,7 @@ mod lifecycle;
 mod limits;
 mod mounts;
 mod network;
+mod outer_filter;
 mod programs;
 mod regressions;
 mod rootless;
