@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Output};
 
 use nsinit_cgroups::Cgroup;
@@ -14,40 +15,12 @@ use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::init::{self, Inherited};
-use crate::plan::{CgroupPlan, Plan};
+use crate::outside::{Outside, Remnant, create_cgroup};
+use crate::plan::Plan;
 use crate::process;
 use crate::stdio::{Pipes, Stdio, read_both};
 use crate::systemd;
 use crate::trace::Ring;
-
-/// What exists outside of the container because of it. Removed with it.
-#[derive(Debug, Default)]
-struct Outside {
-    cgroup: Option<Cgroup>,
-    links: Option<Links>,
-}
-
-impl Outside {
-    /// Removes everything; goes on after a failure and returns the first.
-    fn remove(&mut self) -> Result<()> {
-        // The kernel removes the host ends with the namespace, but not at once.
-        drop(self.links.take());
-        let Some(cgroup) = self.cgroup.take() else { return Ok(()) };
-        // As a rule: nothing outlives the PID namespace.
-        if cgroup.remove_empty().map_err(Error::Cgroup)? {
-            return Ok(());
-        }
-        cgroup.kill().map_err(Error::Cgroup)?;
-        cgroup.remove().map_err(Error::Cgroup)
-    }
-}
-
-impl Drop for Outside {
-    fn drop(&mut self) {
-        // Only reached with something left when another failure is being told already.
-        let _ = self.remove();
-    }
-}
 
 /// Init, which dies with this value unless it is taken out.
 #[derive(Debug)]
@@ -71,33 +44,6 @@ impl Drop for KillOnDrop {
             let _ = process.wait();
         }
     }
-}
-
-/// Whether an empty cgroup of the plan's path is known to be a remnant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Remnant {
-    Unknown,
-    /// A launcher that was killed before it could record what it made has left it.
-    Known,
-}
-
-fn create_cgroup(
-    plan: &CgroupPlan,
-    remnant: Remnant,
-) -> std::result::Result<Cgroup, nsinit_cgroups::Error> {
-    /// One directory may be left in each hierarchy.
-    const LEFT: usize = 16;
-    for _ in 0..LEFT {
-        match Cgroup::create(&plan.path, &plan.limits) {
-            Err(nsinit_cgroups::Error::Exists { path, processes: 0 })
-                if remnant == Remnant::Known =>
-            {
-                Cgroup::open(&[path])?.remove()?;
-            }
-            answer => return answer,
-        }
-    }
-    Cgroup::create(&plan.path, &plan.limits)
 }
 
 impl Plan {
@@ -326,6 +272,7 @@ impl Created<'_> {
             terminal: self.terminal,
             ring: self.ring,
             ended: None,
+            out_of_memory: None,
         })
     }
 
@@ -375,10 +322,7 @@ impl Created<'_> {
         let process = self.init.process();
         let _ = process.kill(Signal::KILL);
         let status = process.wait().ok();
-        let stats = self.outside.cgroup.as_ref().and_then(|cgroup| cgroup.stats().ok());
-        let killed = stats.filter(|stats| stats.memory.oom_kills > 0);
-        let out_of_memory = killed.and_then(|stats| stats.memory.limit);
-        Error::Init { status, out_of_memory }
+        Error::Init { status, out_of_memory: self.outside.out_of_memory() }
     }
 }
 
@@ -391,6 +335,7 @@ pub struct Running {
     program: Option<Pid>,
     outside: Outside,
     ended: Option<ExitStatus>,
+    out_of_memory: Option<u64>,
     ring: Option<Ring>,
     /// The writing end of standard input, with [`Stdio::piped`].
     pub stdin: Option<File>,
@@ -409,6 +354,7 @@ impl Running {
             program: None,
             outside: Outside::default(),
             ended: None,
+            out_of_memory: None,
             ring: None,
             stdin: None,
             stdout: None,
@@ -433,6 +379,13 @@ impl Running {
     #[must_use]
     pub fn trace(&self) -> Option<&Ring> {
         self.ring.as_ref()
+    }
+
+    /// The container's limit of memory in bytes, if the program was killed and the OOM killer
+    /// was at work in the container's cgroup. Known after [`Running::wait`].
+    #[must_use]
+    pub fn out_of_memory(&self) -> Option<u64> {
+        self.out_of_memory
     }
 
     /// Leaves what the container had outside to somebody else, who removes it.
@@ -463,6 +416,10 @@ impl Running {
         }
         let status = self.init.wait().map_err(Error::io("wait for the program"))?;
         self.ended = Some(status);
+        // Its init tells of a program that was killed as a shell does.
+        if status.signal() == Some(9) || status.code() == Some(128 + 9) {
+            self.out_of_memory = self.outside.out_of_memory();
+        }
         self.outside.remove()?;
         Ok(status)
     }

@@ -36,6 +36,7 @@ mod keys;
 mod launch;
 mod log;
 mod lower;
+mod outside;
 mod own_file;
 mod plan;
 mod preflight;

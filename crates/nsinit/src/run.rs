@@ -6,16 +6,19 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use nsinit_cgroups::Cgroup;
 use nsinit_config::Container;
 use nsinit_network::Interface;
 use rustix::process::Signal;
 
+use crate::cli::say;
 use crate::directory::{CONFIG_FILE, Directory, Origin, Place};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::join::{self, Joining};
-use crate::launch::{Created, Remnant, Running};
+use crate::launch::{Created, Running};
 use crate::log::Log;
+use crate::outside::{Remnant, out_of_memory};
 use crate::own_file::{self, OwnFile};
 use crate::plan::Plan;
 use crate::process::ProcessId;
@@ -88,6 +91,10 @@ impl Session {
         drop(self);
         let ended = stay(&running, terminal, &signals, SignalTarget::Program)
             .and_then(|killed_by| Ok(code(running.wait()?, killed_by)));
+        if ended.as_ref().is_ok_and(|code| *code == KILLED) {
+            let cgroup = Cgroup::open(&state.cgroup_paths());
+            tell_of_memory(args.first(), cgroup.ok().as_ref().and_then(out_of_memory));
+        }
         ended.map_err(|error| Box::new(NotJoined { error, held: None }))
     }
 
@@ -127,7 +134,11 @@ impl Session {
         if let Some(entry) = entry {
             entry.clear()?;
         }
-        Ok(code(status, stayed?))
+        let code = code(status, stayed?);
+        if code == KILLED {
+            tell_of_memory(Some(&plan.program.name()), running.out_of_memory());
+        }
+        Ok(code)
     }
 
     fn launch<'a>(
@@ -338,6 +349,18 @@ fn code(status: ExitStatus, killed_by: Option<Signal>) -> u8 {
     };
     let number = status.code().unwrap_or_else(|| 128 + signal.unwrap_or(0));
     u8::try_from(number).unwrap_or(125)
+}
+
+/// The exit code of a program that was killed, which does not tell by whom.
+const KILLED: u8 = 128 + 9;
+
+/// Says whether it was memory that a program was killed for.
+fn tell_of_memory(program: Option<&OsString>, limit: Option<u64>) {
+    let (Some(program), Some(limit)) = (program, limit) else { return };
+    say(&format!(
+        "{}: killed, and the OOM killer was at work here: cgroups.memory is {limit} bytes",
+        program.to_string_lossy().escape_debug()
+    ));
 }
 
 /// Whether a process catches that signal, or waits for it blocked.

@@ -1,0 +1,74 @@
+//! Parent: what a container has outside of itself.
+
+use nsinit_cgroups::Cgroup;
+use nsinit_network::Links;
+
+use crate::error::{Error, Result};
+use crate::plan::CgroupPlan;
+
+/// What exists outside of the container because of it. Removed with it.
+#[derive(Debug, Default)]
+pub(crate) struct Outside {
+    pub(crate) cgroup: Option<Cgroup>,
+    pub(crate) links: Option<Links>,
+}
+
+impl Outside {
+    /// The limit of memory in bytes, if the OOM killer was at work there.
+    pub(crate) fn out_of_memory(&self) -> Option<u64> {
+        out_of_memory(self.cgroup.as_ref()?)
+    }
+
+    /// Removes everything; goes on after a failure and returns the first.
+    pub(crate) fn remove(&mut self) -> Result<()> {
+        // The kernel removes the host ends with the namespace, but not at once.
+        drop(self.links.take());
+        let Some(cgroup) = self.cgroup.take() else { return Ok(()) };
+        // As a rule: nothing outlives the PID namespace.
+        if cgroup.remove_empty().map_err(Error::Cgroup)? {
+            return Ok(());
+        }
+        cgroup.kill().map_err(Error::Cgroup)?;
+        cgroup.remove().map_err(Error::Cgroup)
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        // Only reached with something left when another failure is being told already.
+        let _ = self.remove();
+    }
+}
+
+/// A cgroup's limit of memory in bytes, if the OOM killer was at work in it.
+pub(crate) fn out_of_memory(cgroup: &Cgroup) -> Option<u64> {
+    let memory = cgroup.stats().ok()?.memory;
+    memory.limit.filter(|_| memory.oom_kills > 0)
+}
+
+/// Whether an empty cgroup of the plan's path is known to be a remnant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remnant {
+    Unknown,
+    /// A launcher that was killed before it could record what it made has left it.
+    Known,
+}
+
+pub(crate) fn create_cgroup(
+    plan: &CgroupPlan,
+    remnant: Remnant,
+) -> std::result::Result<Cgroup, nsinit_cgroups::Error> {
+    /// One directory may be left in each hierarchy.
+    const LEFT: usize = 16;
+    for _ in 0..LEFT {
+        match Cgroup::create(&plan.path, &plan.limits) {
+            Err(nsinit_cgroups::Error::Exists { path, processes: 0 })
+                if remnant == Remnant::Known =>
+            {
+                Cgroup::open(&[path])?.remove()?;
+            }
+            answer => return answer,
+        }
+    }
+    Cgroup::create(&plan.path, &plan.limits)
+}
