@@ -218,12 +218,14 @@ fn attach(
 }
 
 fn scratch(files: Vec<ScratchFile>, label: Option<Parameter>) -> Result<Scratch, Error> {
+    /// With its label, which has at most 4095 bytes and is counted since Linux 6.6.
+    const INODES_OF_A_FILE: u64 = 6;
     let page = rustix::param::page_size() as u64;
     let pages: u64 = files.iter().map(|file| (file.content.len() as u64).div_ceil(page)).sum();
     // The root, three directories, an empty file, and one to spare.
     let mut parameters = vec![
         parameter(c"size", (pages + 4) * page)?,
-        parameter(c"nr_inodes", files.len() as u64 + 5)?,
+        parameter(c"nr_inodes", INODES_OF_A_FILE * (files.len() as u64 + 5))?,
         Parameter { key: c"mode".into(), value: Some(c"755".into()) },
     ];
     parameters.extend(label);
