@@ -5,6 +5,7 @@ mod audit;
 mod bad_input;
 mod builtin;
 mod cli;
+mod clocks;
 mod doctor;
 mod errors;
 mod examples;
