@@ -21,6 +21,8 @@ pub enum Need {
     CgroupV2,
     /// cgroups of either version that root can use.
     Cgroups,
+    /// cgroups of an ordinary user's own; root gives them to one.
+    Delegation,
     /// A static busybox.
     Busybox,
     /// `ip` of iproute2.
@@ -61,6 +63,10 @@ impl Need {
             Need::Cgroups => lacks(
                 controller_v1("memory") || controller_v2("memory"),
                 "needs cgroups: no memory controller in either version",
+            ),
+            Need::Delegation => lacks(
+                is_root() || may_make_cgroups(),
+                "needs delegated cgroups: this user may make none",
             ),
             Need::Busybox => {
                 lacks(programs::busybox().is_some(), "needs a static busybox (busybox-static)")
@@ -139,6 +145,22 @@ fn user_namespaces() -> Option<String> {
         }
         Err(error) => Some(format!("needs user namespaces: {}: {error}", probe.display())),
     }
+}
+
+/// Beside its own, which is where `nsinit` makes them.
+fn may_make_cgroups() -> bool {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let memory = own.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let top = match controllers {
+            "" if controller_v2("memory") => Path::new("/sys/fs/cgroup"),
+            "memory" => Path::new("/sys/fs/cgroup/memory"),
+            _ => return None,
+        };
+        Some(top.join(path.strip_prefix('/')?).parent()?.to_owned())
+    });
+    let may = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
+    memory.is_some_and(|above| may(&above))
 }
 
 /// In KiB.

@@ -405,29 +405,6 @@ fn a_cgroup_that_lacks_a_controller_is_told_with_who_has_it() {
 }
 
 #[test]
-fn what_apparmor_refuses_is_told_with_its_profile() {
-    require!(Root, AppArmor);
-    let sandbox = Sandbox::new();
-    let profile = sandbox.fill("$NAME-confined");
-    // Without a rule for mounts they are refused, and logged.
-    let text = format!(
-        "profile {profile} flags=(attach_disconnected) {{\n  file,\n  capability,\n  \
-         network,\n  signal,\n  ptrace,\n  unix,\n}}\n"
-    );
-    let sandbox = sandbox.host_file("profile", &text).with(&format!("profile={profile}"));
-    let parser = |flag: &str| {
-        let file = sandbox.host().join("profile");
-        let mut parser = std::process::Command::new("apparmor_parser");
-        let status = parser.args([flag, "--skip-cache"]).arg(file).status();
-        assert!(status.expect("apparmor_parser starts").success(), "{flag}");
-    };
-    parser("--replace");
-    let outcome = sandbox.run(["probe", "echo", "ran"]);
-    parser("--remove");
-    outcome.code(125).stdout("").stderr_has(": Permission denied\nhint: ").stderr_has(&profile);
-}
-
-#[test]
 fn what_selinux_refuses_is_told_with_its_record() {
     require!(Root, Selinux);
     let sandbox = Sandbox::new()

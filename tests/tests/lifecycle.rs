@@ -121,8 +121,9 @@ fn wait_for_the_end_of(pid: u32) {
 fn concurrent_commands_start_one_container() {
     require!(Container);
     for sandbox in Sandbox::for_each_caller() {
-        let start = |_| sandbox.start(["probe", "ns", "pid", ",", "ready", ",", "sleep", "2"]);
-        let runs: Vec<_> = (0..6).map(start).map(|run| run.until("ready")).collect();
+        let start = |_| sandbox.start(["probe", "ns", "pid", ",", "ready", ",", "copy"]);
+        let started: Vec<_> = (0..6).map(start).collect();
+        let runs: Vec<_> = started.into_iter().map(|run| run.until("ready")).collect();
         let namespaces: BTreeSet<String> = runs.into_iter().map(|run| run.finish().out()).collect();
         assert_eq!(namespaces.len(), 1, "{namespaces:?}");
     }

@@ -1,10 +1,12 @@
 //! Black-box tests of the built `nsinit`, by theme. `cargo xtask test` runs them.
 
+mod apparmor;
 mod audit;
 mod bad_input;
 mod budgets;
 mod builtin;
 mod cli;
+mod clocks;
 mod doctor;
 mod errors;
 mod examples;
@@ -16,10 +18,12 @@ mod lifecycle;
 mod limits;
 mod mounts;
 mod network;
+mod outer_filter;
 mod programs;
 mod regressions;
 mod rootless;
 mod security;
+mod selinux;
 mod signals;
 mod terminal;
 mod trace;

@@ -1,6 +1,9 @@
 //! An ordinary user's containers.
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
 
 use tests::{ORDINARY, Sandbox, require};
 
@@ -70,6 +73,72 @@ fn a_cgroup_without_delegation_says_how_to_get_one() {
         .code(125)
         .stdout("")
         .stderr_has("systemd-run --user --scope -p Delegate=yes");
+}
+
+/// What systemd gives to the session of a user: a cgroup of his own in each hierarchy, and
+/// another one below it to be in.
+struct Delegation(Vec<PathBuf>);
+
+impl Delegation {
+    fn to_the_ordinary(name: &str) -> Delegation {
+        let mounts = fs::read_to_string("/proc/self/mounts").expect("procfs");
+        let hierarchies = mounts.lines().filter_map(|line| {
+            let fields: Vec<_> = line.split(' ').collect();
+            // Without processors nobody enters a new cgroup of cpuset.
+            let usable = fields[2].starts_with("cgroup") && !fields[1].contains("cpuset");
+            usable.then(|| Path::new(fields[1]).join(name))
+        });
+        let delegation = Delegation(hierarchies.collect());
+        for own in &delegation.0 {
+            fs::create_dir_all(own.join("session")).expect("root may");
+            for controller in ["+cpu", "+memory", "+pids"] {
+                for above in [own.parent().expect("a hierarchy"), own] {
+                    // Not every tree has each, and none of version 1 has the file.
+                    let file = fs::OpenOptions::new().write(true).open(above.join(SUBTREE));
+                    drop(file.and_then(|mut file| file.write_all(controller.as_bytes())));
+                }
+            }
+            for directory in [own, &own.join("session")] {
+                for file in ["", "cgroup.procs", "tasks", SUBTREE] {
+                    let (path, user) = (directory.join(file), Some(ORDINARY));
+                    let given = chown(&path, user, user);
+                    assert!(given.is_ok() || !path.exists(), "{}", path.display());
+                }
+            }
+        }
+        delegation
+    }
+}
+
+impl Drop for Delegation {
+    fn drop(&mut self) {
+        for own in &self.0 {
+            drop(fs::remove_dir(own.join("nsinit")));
+            drop(fs::remove_dir(own.join("session")).and_then(|()| fs::remove_dir(own)));
+        }
+    }
+}
+
+const SUBTREE: &str = "cgroup.subtree_control";
+
+#[test]
+fn limits_hold_where_cgroups_are_delegated() {
+    require!(UserNamespaces, Cgroups, Delegation);
+    let mut sandbox = ordinary();
+    let delegation = rustix::process::geteuid()
+        .is_root()
+        .then(|| Delegation::to_the_ordinary(&format!("delegated-{}", std::process::id())));
+    for own in delegation.iter().flat_map(|delegation| &delegation.0) {
+        sandbox = sandbox.with(&format!("cgroup={}", own.join("session").display()));
+    }
+    let sandbox =
+        sandbox.config(r#"{"cgroups": {"name": "$NAME", "memory": 33554432, "pids_max": 8}}"#);
+    sandbox.run(["probe", "allocate", "8"]).code(0).stdout("8\n");
+    sandbox.run(["probe", "allocate", "128"]).code(137).stderr_has("cgroups.memory is 33554432");
+    let out = sandbox.run(["probe", "children", "50"]).code(0).out();
+    let made: u32 = out.trim().parse().expect("a number");
+    assert!((5..8).contains(&made), "{made} children");
+    sandbox.assert_clean();
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub struct Labels {
     #[serde(default, deserialize_with = "forms::present", skip_serializing_if = "Option::is_none")]
     pub process_label: Option<String>,
 
-    /// SELinux label of the file systems that the container mounts anew.
+    /// SELinux label of each tmpfs and devpts that is mounted for the container.
     #[serde(default, deserialize_with = "forms::present", skip_serializing_if = "Option::is_none")]
     pub mount_label: Option<String>,
 }

@@ -16,6 +16,9 @@ const USERNS_CLONE: &str = "/proc/sys/kernel/unprivileged_userns_clone";
 /// Ubuntu's: 1 = only programs with a profile may use them.
 const APPARMOR: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
 
+/// `Y` where AppArmor is on.
+const APPARMOR_ENABLED: &str = "/sys/module/apparmor/parameters/enabled";
+
 /// Who forbids something that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -23,6 +26,8 @@ pub enum Denier {
     /// AppArmor lets only programs with a profile use a user namespace
     /// (`kernel.apparmor_restrict_unprivileged_userns`).
     AppArmor,
+    /// The AppArmor profile that the caller is confined by.
+    Profile(String),
     /// The administrator, by this file below `/proc/sys`.
     Sysctl(PathBuf),
     /// A limit that is used up.
@@ -86,6 +91,11 @@ impl Denier {
                     sysctl(Path::new(APPARMOR), "0")
                 ))
             }
+            Self::Profile(_) => Some(
+                "give that profile the rules `capability sys_admin,` and `userns,`, or start \
+                 this program without it"
+                    .to_owned(),
+            ),
             Self::OuterFilter => Some(
                 "start the outer container with a seccomp profile that allows clone3 and new \
                  namespaces, or with none (--security-opt seccomp=unconfined)"
@@ -100,6 +110,7 @@ impl fmt::Display for Denier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AppArmor => f.write_str("AppArmor"),
+            Self::Profile(name) => write!(f, "the AppArmor profile {}", name.escape_debug()),
             Self::Sysctl(path) => write!(f, "{}", path.display()),
             Self::Limit { file, value } => {
                 match file.starts_with("/proc") && !file.starts_with("/proc/sys") {
@@ -186,7 +197,7 @@ fn explain(request: &CloneRequest<'_>, errno: Errno, facts: &Facts) -> Error {
     match errno {
         Errno::NOSYS if facts.release >= (5, 10) => Error::denied(Denier::OuterFilter, what, errno),
         Errno::NOSYS => unsupported(what, "Linux 5.10", errno),
-        Errno::PERM | Errno::ACCESS => match denier_of_clone(request.kinds, errno, facts) {
+        Errno::PERM | Errno::ACCESS => match denier_of_clone(request, errno, facts) {
             Some(Denier::Kernel) => Error::Denied {
                 by: Denier::Kernel,
                 what,
@@ -236,12 +247,18 @@ fn of_user_namespaces(facts: &Facts) -> Option<Denier> {
     }
     let restricted = facts.number(Path::new(APPARMOR)).is_some_and(|value| value != 0);
     // Whoever has a profile, if only one without rules, does what that says.
-    let label = facts.read(Path::new("/proc/self/attr/current")).unwrap_or_default();
-    let profile = !matches!(label.trim_end(), "" | "unconfined");
-    (restricted && !profile).then_some(Denier::AppArmor)
+    (restricted && profile(facts).is_none()).then_some(Denier::AppArmor)
 }
 
-fn denier_of_clone(kinds: Kinds, errno: Errno, facts: &Facts) -> Option<Denier> {
+/// The AppArmor profile of the caller.
+fn profile(facts: &Facts) -> Option<String> {
+    facts.read(Path::new(APPARMOR_ENABLED)).filter(|text| text.starts_with('Y'))?;
+    let label = facts.read(Path::new("/proc/self/attr/current"))?;
+    Some(label.trim_end().to_owned()).filter(|label| !matches!(&**label, "" | "unconfined"))
+}
+
+fn denier_of_clone(request: &CloneRequest<'_>, errno: Errno, facts: &Facts) -> Option<Denier> {
+    let kinds = request.kinds;
     let user = kinds.contains(Kinds::USER);
     if user {
         if let Some(by) = of_user_namespaces(facts) {
@@ -250,7 +267,8 @@ fn denier_of_clone(kinds: Kinds, errno: Errno, facts: &Facts) -> Option<Denier> 
     }
     if errno == Errno::ACCESS {
         // Of a cgroup's file permissions, or a security module's.
-        return None;
+        let of_module = user && request.into_cgroup.is_none();
+        return profile(facts).filter(|_| of_module).map(Denier::Profile);
     }
     if !user && !facts.admin && !kinds.is_empty() {
         return Some(Denier::Kernel);
@@ -258,7 +276,7 @@ fn denier_of_clone(kinds: Kinds, errno: Errno, facts: &Facts) -> Option<Denier> 
     if facts.filtered {
         return Some(Denier::OuterFilter);
     }
-    user.then_some(Denier::Kernel)
+    user.then(|| profile(facts).map_or(Denier::Kernel, Denier::Profile))
 }
 
 /// What the kernel's own rules ask for.

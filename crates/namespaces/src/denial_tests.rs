@@ -69,12 +69,28 @@ fn each_switch_for_user_namespaces_is_named() {
     let ubuntu = Host::new("ubuntu", &[(USERNS_CLONE, "1\n"), (APPARMOR, "1\n")]);
     assert_eq!(denier(&ubuntu.explain(Kinds::USER, Errno::ACCESS)), Denier::AppArmor);
     assert_eq!(of_user_namespaces(&ubuntu.0), Some(Denier::AppArmor));
-    let own = [(APPARMOR, "1\n"), ("/proc/self/attr/current", "nsinit (unconfined)\n")];
+    let on = (APPARMOR_ENABLED, "Y\n");
+    let own = [on, (APPARMOR, "1\n"), ("/proc/self/attr/current", "nsinit (unconfined)\n")];
     assert_eq!(of_user_namespaces(&Host::new("profile", &own).0), None);
-    let none = [(APPARMOR, "1\n"), ("/proc/self/attr/current", "unconfined\n")];
+    let none = [on, (APPARMOR, "1\n"), ("/proc/self/attr/current", "unconfined\n")];
     assert_eq!(of_user_namespaces(&Host::new("none", &none).0), Some(Denier::AppArmor));
     let free = Host::new("free", &[(USERNS_CLONE, "1\n"), (APPARMOR, "0\n")]);
     assert_eq!(denier(&free.explain(Kinds::USER, Errno::PERM)), Denier::Kernel);
+}
+
+#[test]
+fn the_own_profile_is_named_but_not_for_what_a_filter_forbids() {
+    let label = "box (enforce)";
+    let own = [(APPARMOR_ENABLED, "Y\n"), ("/proc/self/attr/current", "box (enforce)\n")];
+    let mut host = Host::new("own-profile", &own);
+    for errno in [Errno::PERM, Errno::ACCESS] {
+        assert_eq!(denier(&host.explain(Kinds::USER, errno)), Denier::Profile(label.to_owned()));
+    }
+    host.0.filtered = true;
+    assert_eq!(denier(&host.explain(Kinds::USER, Errno::PERM)), Denier::OuterFilter);
+    let selinux = [(APPARMOR_ENABLED, "N\n"), ("/proc/self/attr/current", "u:r:t:s0\0")];
+    let host = Host::new("selinux", &selinux);
+    assert_eq!(denier(&host.explain(Kinds::USER, Errno::PERM)), Denier::Kernel);
 }
 
 #[test]
@@ -148,6 +164,7 @@ fn hints_do_not_speak_the_words_that_engines_look_for() {
     let words = ["no such file", "permission denied", "not permitted", "executable file"];
     let deniers = [
         Denier::AppArmor,
+        Denier::Profile("box (enforce)".to_owned()),
         Denier::Sysctl(USERNS_CLONE.into()),
         Denier::Limit { file: limit_file(Namespace::Pid), value: None },
         Denier::Limit { file: "/proc/self/limits".into(), value: None },

@@ -10,14 +10,16 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use nsinit_cgroups::Cgroup;
 use nsinit_namespaces::{CloneRequest, Join, Kinds, Process};
 use nsinit_security::Groups;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use crate::below;
 use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
@@ -316,9 +318,8 @@ fn account_file(pid: i32, path: &str) -> Result<Option<Vec<u8>>> {
     let what = || format!("read {path} of the container");
     let open = || -> std::result::Result<Option<File>, Errno> {
         let root = rustix::fs::openat(CWD, root.as_str(), directory, Mode::empty())?;
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        match rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve) {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        match below::open(root.as_fd(), Path::new(path), flags) {
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             other => Ok(Some(File::from(other?))),
         }

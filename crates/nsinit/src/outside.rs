@@ -14,10 +14,8 @@ pub(crate) struct Outside {
 }
 
 impl Outside {
-    /// The memory limit in bytes, where somebody was killed for it.
     pub(crate) fn out_of_memory(&self) -> Option<u64> {
-        let memory = self.cgroup.as_ref()?.stats().ok()?.memory;
-        memory.limit.filter(|_| memory.oom_kills > 0)
+        out_of_memory(self.cgroup.as_ref()?)
     }
 
     /// Removes everything; goes on after a failure and returns the first.
@@ -39,6 +37,12 @@ impl Drop for Outside {
         // Only reached with something left when another failure is being told already.
         let _ = self.remove();
     }
+}
+
+/// A cgroup's limit of memory in bytes, where somebody was killed for it.
+pub(crate) fn out_of_memory(cgroup: &Cgroup) -> Option<u64> {
+    let memory = cgroup.stats().ok()?.memory;
+    memory.limit.filter(|_| memory.oom_kills > 0)
 }
 
 /// Whether an empty cgroup of the plan's path is known to be a remnant.

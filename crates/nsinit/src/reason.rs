@@ -114,6 +114,8 @@ pub enum Fault {
     },
     /// A limit on processes is reached.
     Limit(Denier),
+    /// The policy does not give it this SELinux label with no_new_privs.
+    Transition(String),
     /// A security module refused it, as the kernel's log says.
     Refused(String),
     /// It needs an interpreter, and that is what cannot be executed.
@@ -213,6 +215,11 @@ impl Fault {
                 "hand them over in a file or on standard input".into()
             }
             Fault::Limit(limit) => limit.remedy()?,
+            Fault::Transition(_) => {
+                "the policy has to allow it (nnp_transition of process2), or do without: \
+                 \"no_new_privileges\": false"
+                    .into()
+            }
             Fault::Refused(record) => record.clone(),
             Fault::Interpreter { fault, .. } => fault.hint()?,
             _ => return None,
@@ -301,6 +308,7 @@ impl fmt::Display for Fault {
                  quarter of the stack's limit)"
             ),
             Fault::Limit(limit) => write!(f, "{limit} is used up"),
+            Fault::Transition(label) => write!(f, "may not become {label} with no_new_privs"),
             Fault::Refused(_) => f.write_str("a security module refused it"),
             Fault::Interpreter { path, fault } => write!(f, "its interpreter {path} {fault}"),
         }

@@ -6,6 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use nsinit_cgroups::Cgroup;
 use nsinit_config::Container;
 use nsinit_network::Interface;
 use rustix::process::Signal;
@@ -16,7 +17,7 @@ use crate::host::Host;
 use crate::join::{self, Joining};
 use crate::journal::Journal;
 use crate::launch::Created;
-use crate::outside::Remnant;
+use crate::outside::{Remnant, out_of_memory};
 use crate::own_file::{self, OwnFile};
 use crate::plan::Plan;
 use crate::process::ProcessId;
@@ -94,6 +95,11 @@ impl Session {
         let ended = stay(&running, terminal, &signals, SignalTarget::Program)
             .and_then(|killed_by| Ok(code(running.wait()?, killed_by)));
         journal.done(|| "wait for the program's end".into());
+        if ended.as_ref().is_ok_and(|code| *code == KILLED) {
+            let cgroup = Cgroup::open(&state.cgroup_paths());
+            let limit = cgroup.ok().as_ref().and_then(out_of_memory);
+            tell_of_memory(journal, args.first(), limit);
+        }
         ended.map_err(|error| Box::new(NotJoined { error, held: None }))
     }
 
@@ -131,12 +137,7 @@ impl Session {
             running.disown();
         }
         let status = running.wait()?;
-        if let Some(limit) = running.out_of_memory() {
-            journal.remark(&format!(
-                "the OOM killer of the container's cgroup has ended the program: cgroups.memory \
-                 is {limit} bytes"
-            ));
-        }
+        tell_of_memory(journal, Some(&plan.program.name()), running.out_of_memory());
         drop(files);
         if let Some(entry) = entry {
             entry.clear()?;
@@ -361,6 +362,19 @@ fn code(status: ExitStatus, killed_by: Option<Signal>) -> u8 {
     };
     let number = status.code().unwrap_or_else(|| 128 + signal.unwrap_or(0));
     u8::try_from(number).unwrap_or(125)
+}
+
+/// The exit code of a program that was killed, which does not tell by whom.
+const KILLED: u8 = 128 + 9;
+
+/// Says what a program that was killed may have been killed for.
+fn tell_of_memory(journal: &Journal, program: Option<&OsString>, limit: Option<u64>) {
+    let (Some(program), Some(limit)) = (program, limit) else { return };
+    journal.remark(&format!(
+        "{} was killed, and the OOM killer was at work in its cgroup: cgroups.memory is {limit} \
+         bytes",
+        program.to_string_lossy().escape_debug()
+    ));
 }
 
 /// Whether a process catches that signal, or waits for it blocked.

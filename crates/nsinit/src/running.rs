@@ -69,8 +69,8 @@ impl Running {
         self.ring.as_ref()
     }
 
-    /// The limit of the cgroup in bytes, where its OOM killer has ended the program; known
-    /// once [`Running::wait`] has returned.
+    /// The container's limit of memory in bytes, if the program was killed and the OOM killer
+    /// was at work in the container's cgroup. Known after [`Running::wait`].
     #[must_use]
     pub fn out_of_memory(&self) -> Option<u64> {
         self.out_of_memory

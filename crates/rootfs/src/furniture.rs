@@ -34,6 +34,10 @@ pub struct Furniture {
     pub pivot: Pivot,
     /// Opens a pseudo terminal in the new devpts and binds it on `/dev/console`.
     pub console: bool,
+    /// SELinux label of everything that is made on a tmpfs or a devpts here
+    /// ([`Mount::label`] is another one for that mount). The root directory, bind
+    /// mounts and what the kernel shows keep theirs.
+    pub label: Option<String>,
     /// Facts about host and namespaces.
     pub facts: Facts,
 }
@@ -57,6 +61,7 @@ impl Furniture {
             read_only_root: false,
             pivot: Pivot::default(),
             console: false,
+            label: None,
             facts,
         }
     }

@@ -36,6 +36,10 @@ pub(crate) fn filesystem(
         _ => Role::Other,
     };
     complete(planner, mount, filesystem, role, &mut options)?;
+    let mut parameters = options::parameters(mount, &options.parameters)?;
+    if takes_label(filesystem) && !is_given(&options, "context") {
+        parameters.extend(planner.label.clone());
+    }
     let tmpfs = matches!(filesystem, Filesystem::Dev | Filesystem::Tmpfs);
     if tmpfs && options.attributes.set & libc::MOUNT_ATTR_RDONLY != 0 {
         options.attributes.set &= !libc::MOUNT_ATTR_RDONLY;
@@ -44,13 +48,22 @@ pub(crate) fn filesystem(
     planner.steps.push(Step::Mount(Box::new(MountFilesystem {
         name: filesystem.name(),
         instance: instance(filesystem, &options),
-        parameters: options::parameters(mount, &options.parameters)?,
+        parameters,
         attributes: options.attributes,
         at,
         over_proc,
         role,
     })));
     Ok(())
+}
+
+/// Those whose files are made by whoever mounts them, in every user namespace.
+fn takes_label(filesystem: Filesystem) -> bool {
+    matches!(filesystem, Filesystem::Tmpfs | Filesystem::Dev | Filesystem::Devpts)
+}
+
+fn is_given(options: &Options, key: &str) -> bool {
+    options.parameters.iter().any(|(given, _)| given == key)
 }
 
 /// A procfs with the flags and parameters of the child's own need not be another one.
@@ -72,15 +85,14 @@ fn complete(
     role: Role,
     options: &mut Options,
 ) -> Result<(), Error> {
-    let given = |options: &Options, key: &str| options.parameters.iter().any(|(k, _)| k == key);
-    if filesystem == Filesystem::Devpts && planner.facts.maps_tty_gid && !given(options, "gid") {
+    if filesystem == Filesystem::Devpts && planner.facts.maps_tty_gid && !is_given(options, "gid") {
         options.parameters.push(("gid".to_owned(), Some("5".to_owned())));
     }
-    if role == Role::Dev && !given(options, "mode") {
+    if role == Role::Dev && !is_given(options, "mode") {
         options.parameters.push(("mode".to_owned(), Some("755".to_owned())));
     }
-    let labelled = matches!(filesystem, Filesystem::Tmpfs | Filesystem::Dev | Filesystem::Devpts);
-    if planner.facts.user_namespace && !labelled && given(options, "context") {
+    let labelled = takes_label(filesystem);
+    if planner.facts.user_namespace && !labelled && is_given(options, "context") {
         let reason = "works on tmpfs and devpts only in a user namespace";
         return Err(options::refuse(mount, "context", reason, None));
     }
@@ -103,7 +115,8 @@ pub(crate) fn legacy_cgroups(
     let base = mount.destination.clone();
     let push =
         |planner: &mut Planner<'_>, name: &'static CStr, at, attributes, parameters: &[_]| {
-            let parameters = options::parameters(mount, parameters)?;
+            let mut parameters = options::parameters(mount, parameters)?;
+            parameters.extend(planner.label.clone().filter(|_| name == c"tmpfs"));
             let role = Role::Other;
             let instance = Instance::New;
             let step =

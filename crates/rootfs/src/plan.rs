@@ -26,6 +26,8 @@ use crate::{lower, nodes};
 pub(crate) struct Planner<'a> {
     pub(crate) site: Site<'a>,
     pub(crate) facts: &'a Facts,
+    /// For what has no label of its own.
+    pub(crate) label: Option<Parameter>,
     pub(crate) steps: Vec<Step>,
     pub(crate) files: Vec<ScratchFile>,
     /// What becomes read-only when everything is in its place.
@@ -43,7 +45,8 @@ pub(crate) fn steps(root: &Rootfs, furniture: &Furniture, dev: Dev) -> Result<Ve
     let facts = &furniture.facts;
     let (site, files, seals) = (Site::new(root), Vec::new(), Vec::new());
     let steps = Vec::with_capacity(usual_steps(furniture));
-    let mut planner = Planner { site, facts, steps, files, seals };
+    let label = furniture.label.as_deref().map(label).transpose()?;
+    let mut planner = Planner { site, facts, label, steps, files, seals };
     for mount in in_place(root, &furniture.mounts, dev)? {
         planner.mount(&mount, furniture)?;
     }
@@ -180,15 +183,19 @@ impl Planner<'_> {
         let first = [
             Step::Isolate(Isolate { kernel }),
             Step::Procfs(procfs),
-            Step::Root(attach(root, furniture)?),
-            Step::Scratch(scratch(self.files)?),
+            Step::Root(attach(root, furniture, &self.label)?),
+            Step::Scratch(scratch(self.files, self.label)?),
         ];
         self.steps.splice(0..0, first);
         Ok(self.steps)
     }
 }
 
-fn attach(root: &Rootfs, furniture: &Furniture) -> Result<AttachRoot, Error> {
+fn attach(
+    root: &Rootfs,
+    furniture: &Furniture,
+    label: &Option<Parameter>,
+) -> Result<AttachRoot, Error> {
     Ok(match &root.origin {
         Origin::Directory { path, id, .. } => AttachRoot::Directory {
             path: DirectoryRoot {
@@ -199,27 +206,36 @@ fn attach(root: &Rootfs, furniture: &Furniture) -> Result<AttachRoot, Error> {
         },
         Origin::Tmpfs(limits) => {
             let (size, inodes) = (limits.size, limits.inodes);
-            AttachRoot::Tmpfs {
-                parameters: TmpfsParameters(vec![
-                    parameter(c"size", size)?,
-                    parameter(c"nr_inodes", inodes)?,
-                    Parameter { key: c"mode".into(), value: Some(c"755".into()) },
-                ]),
-            }
+            let mut parameters = vec![
+                parameter(c"size", size)?,
+                parameter(c"nr_inodes", inodes)?,
+                Parameter { key: c"mode".into(), value: Some(c"755".into()) },
+            ];
+            parameters.extend(label.clone());
+            AttachRoot::Tmpfs { parameters: TmpfsParameters(parameters) }
         }
     })
 }
 
-fn scratch(files: Vec<ScratchFile>) -> Result<Scratch, Error> {
+fn scratch(files: Vec<ScratchFile>, label: Option<Parameter>) -> Result<Scratch, Error> {
+    /// With its label, which has at most 4095 bytes and is counted since Linux 6.6.
+    const INODES_OF_A_FILE: u64 = 6;
     let page = rustix::param::page_size() as u64;
     let pages: u64 = files.iter().map(|file| (file.content.len() as u64).div_ceil(page)).sum();
     // The root, three directories, an empty file, and one to spare.
-    let parameters = vec![
+    let mut parameters = vec![
         parameter(c"size", (pages + 4) * page)?,
-        parameter(c"nr_inodes", files.len() as u64 + 5)?,
+        parameter(c"nr_inodes", INODES_OF_A_FILE * (files.len() as u64 + 5))?,
         Parameter { key: c"mode".into(), value: Some(c"755".into()) },
     ];
+    parameters.extend(label);
     Ok(Scratch { parameters, files })
+}
+
+fn label(label: &str) -> Result<Parameter, Error> {
+    let value = CString::new(label);
+    let value = value.map_err(|_| Error::unusable("/", "label holds a NUL byte"))?;
+    Ok(Parameter { key: c"context".into(), value: Some(value) })
 }
 
 fn parameter(key: &std::ffi::CStr, number: u64) -> Result<Parameter, Error> {

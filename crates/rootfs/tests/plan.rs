@@ -96,6 +96,31 @@ fn a_mount_on_the_same_destination_replaces_the_default_in_its_place() {
 }
 
 #[test]
+fn a_label_is_on_what_is_made_here_and_on_nothing_else() {
+    let (label, other) = ("u:r:t:s0:c1,c2", "u:r:other_t:s0");
+    let mut furniture = Furniture { label: Some(label.to_owned()), ..furniture() };
+    furniture.mounts.push(Mount::tmpfs("/own").label(other));
+    furniture.mounts.push(Mount::bind("/etc", "/bound"));
+    let steps = steps(&furniture);
+    let with = |label: &str| -> Vec<String> {
+        let parameter = format!("key: \"context\", value: Some({label:?})");
+        let steps = steps.iter().filter(|step| format!("{step:?}").contains(&parameter));
+        steps
+            .map(|step| step.to_string().split(" (").next().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let expected = [
+        "take a new tmpfs as root filesystem",
+        "make a tmpfs for masks",
+        "mount tmpfs on /dev",
+        "mount devpts on /dev/pts",
+        "mount tmpfs on /dev/shm",
+    ];
+    assert_eq!(with(label), expected);
+    assert_eq!(with(other), ["mount tmpfs on /own"]);
+}
+
+#[test]
 fn version_one_hierarchies_come_one_by_one() {
     let of = |directory: &str, controllers: &str| Hierarchy {
         directory: directory.into(),

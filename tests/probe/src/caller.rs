@@ -5,7 +5,9 @@
 //! `netns=new` or a path · `mntns=PATH` · `terminal=0` (a new session with the controlling terminal on
 //! descriptor 0) · `key=NAME` (a user key in a new session keyring) · `keys=all` (all that
 //! the user may have) · `nofile=N` · `nproc=N` · `cgroup=PATH` (into that directory) ·
-//! `profile=NAME` (AppArmor's, from here on) · `calls=FILE` (counts system calls, see `trace`) · `none=user` (in a user namespace of its own, in which no more of that kind can be made).
+//! `profile=NAME` (AppArmor's, from here on) · `calls=FILE` (counts system calls, see `trace`) ·
+//! `enosys=openat2` or `eperm=openat2,clone3` (a seccomp filter answers so) · `none=user` (in
+//! a user namespace of its own, in which no more of that kind can be made).
 //!
 //! In a mount namespace of its own: `tmpfs=PATH` or `tmpfs=PATH:OPTIONS` ·
 //! `bind=PATH:OTHER` or `bind=PATH:PATH:ro,noexec` · `mounts=PATH:N` (as many as that, or nearly) ·
@@ -80,6 +82,8 @@ fn apply(setting: &str) -> io::Result<()> {
             Ok(rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?)
         }
         "calls" => trace::follow_child(value),
+        "enosys" => refuse(value, libc::ENOSYS),
+        "eperm" => refuse(value, libc::EPERM),
         "key" => sys::add_key_in_new_session(value),
         "keys" => all_keys(),
         "nofile" => limit(Resource::Nofile, id()?),
@@ -95,6 +99,17 @@ fn each_number(list: &str, mut act: impl FnMut(i32) -> io::Result<()>) -> io::Re
 fn limit(resource: Resource, limit: u32) -> io::Result<()> {
     let limit = Some(u64::from(limit));
     Ok(setrlimit(resource, Rlimit { current: limit, maximum: limit })?)
+}
+
+/// What the filter of an outer container does with a call that it does not know.
+fn refuse(names: &str, errno: i32) -> io::Result<()> {
+    let number = |name: &str| match name {
+        "clone3" => Ok(libc::SYS_clone3),
+        "openat2" => Ok(libc::SYS_openat2),
+        "mount_setattr" => Ok(libc::SYS_mount_setattr),
+        _ => Err(io::Error::other(format!("no call {name}"))),
+    };
+    sys::refuse(&names.split(',').map(number).collect::<io::Result<Vec<_>>>()?, errno)
 }
 
 fn own_mounts() -> io::Result<()> {

@@ -81,6 +81,7 @@ pub(crate) fn find(fact: &str, words: Words<'_>) -> Option<io::Result<()>> {
         "cgroup" => file("/proc/self/cgroup"),
         "oom" => file("/proc/self/oom_score_adj"),
         "processes" => processes(),
+        "label" => label(),
         "keyring" => sys::session_keyring().map(|id| println!("{id}")),
         "alive" => number(words, 0).and_then(alive),
         "uptime" => file("/proc/uptime"),
@@ -185,6 +186,13 @@ fn environment() {
         .collect();
     lines.sort();
     lines.iter().for_each(|line| println!("{line}"));
+}
+
+/// The label or profile of this process.
+fn label() -> io::Result<()> {
+    let text = fs::read_to_string("/proc/thread-self/attr/current")?;
+    println!("{}", text.trim_end_matches(['\0', '\n']));
+    Ok(())
 }
 
 /// `mnt:[4026531840]` for each kind named, or for all.

@@ -20,6 +20,8 @@ pub(crate) fn find(fact: &str, words: Words<'_>) -> Option<io::Result<()>> {
             .and_then(|path| fs::read_link(path).map(|to| println!("{}", to.display()))),
         "mounts" => mounts(words.first().map(String::as_str)),
         "fds" => descriptors(),
+        "labels" => words.iter().try_for_each(|path| label(path)),
+        "read" => word(words, 0).and_then(|path| print_outcome(fs::read(path))),
         "write" => word(words, 0).and_then(|path| print_outcome(write(path, &words[1..]))),
         "create" => word(words, 0).and_then(|path| print_outcome(fs::File::create_new(path))),
         "mkdir" => word(words, 0).and_then(|path| print_outcome(fs::create_dir(path))),
@@ -73,6 +75,15 @@ fn stat(path: &str) -> io::Result<()> {
 
 fn cat(path: &str) -> io::Result<()> {
     io::stdout().write_all(&fs::read(path)?)
+}
+
+/// `/dev/null system_u:object_r:device_t:s0`: the SELinux label, without following a link.
+fn label(path: &str) -> io::Result<()> {
+    let mut label = Vec::with_capacity(4096);
+    let name = "security.selinux";
+    rustix::fs::lgetxattr(path, name, rustix::buffer::spare_capacity(&mut label))?;
+    println!("{path} {}", String::from_utf8_lossy(&label).trim_end_matches('\0'));
+    Ok(())
 }
 
 /// `DESTINATION TYPE OPTIONS SUPER-OPTIONS`, of one destination or of all.

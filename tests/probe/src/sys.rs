@@ -188,6 +188,26 @@ pub(crate) fn unshare(kinds: UnshareFlags) -> io::Result<()> {
     Ok(unsafe { rustix::thread::unshare_unsafe(kinds) }?)
 }
 
+/// From here on these calls give this error, also to whoever is executed (seccomp(2)).
+pub(crate) fn refuse(calls: &[libc::c_long], errno: i32) -> io::Result<()> {
+    let statement =
+        |code: u32, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+    let (load, equal) = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, libc::BPF_JMP | libc::BPF_JEQ);
+    let answer = libc::SECCOMP_RET_ERRNO | errno.unsigned_abs();
+    let mut program = vec![statement(load, 0, 0)];
+    for call in calls {
+        let call = u32::try_from(*call).map_err(io::Error::other)?;
+        program.extend([statement(equal, 1, call), statement(libc::BPF_RET, 0, answer)]);
+    }
+    program.push(statement(libc::BPF_RET, 0, libc::SECCOMP_RET_ALLOW));
+    let length = u16::try_from(program.len()).map_err(io::Error::other)?;
+    let filter = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+    // SAFETY: the filter and its statements outlive the call, and the kernel copies them.
+    let set =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
+    check(set.into()).map(drop)
+}
+
 pub(crate) fn type_into_terminal(byte: u8) -> io::Result<()> {
     // SAFETY: TIOCSTI reads one byte.
     check(unsafe { libc::ioctl(0, libc::TIOCSTI, &raw const byte) }.into()).map(drop)

@@ -119,7 +119,7 @@ fn source(found: &mut Findings, at: At<'_>, mount: &Mount) {
 
 /// Keys that belong to some types only.
 fn own_keys(found: &mut Findings, at: At<'_>, mount: &Mount) {
-    use MountKind::{Bind, Cgroup, File, Symlink, Tmpfs};
+    use MountKind::{Bind, Cgroup, File, Mqueue, Symlink, Tmpfs};
     let made_here = matches!(mount.kind, File | Symlink);
     for (key, given, allowed) in [
         ("content", mount.content.is_some(), mount.kind == File),
@@ -130,7 +130,12 @@ fn own_keys(found: &mut Findings, at: At<'_>, mount: &Mount) {
         ("writable", mount.writable, matches!(mount.kind, Bind | File | Tmpfs)),
         ("private", mount.private, !made_here),
         ("propagation", mount.propagation.is_some(), !made_here),
-        ("label", mount.label.is_some(), !made_here && !matches!(mount.kind, Bind | Cgroup)),
+        // The kernel makes message queues and cgroups, with a label, before they are mounted.
+        (
+            "label",
+            mount.label.is_some(),
+            !made_here && !matches!(mount.kind, Bind | Cgroup | Mqueue),
+        ),
         ("options", !mount.options.is_empty(), !made_here),
     ] {
         if given && !allowed {

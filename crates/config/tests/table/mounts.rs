@@ -138,6 +138,13 @@ pub(crate) fn sources() -> Vec<Row> {
         ),
         (
             "",
+            r#"{"mounts":[{"type":"mqueue","destination":"/x","label":"a:b:c"}]}"#,
+            "1:56",
+            "mounts[0].label",
+            "does not apply to type mqueue",
+        ),
+        (
+            "",
             r#"{"mounts":[{"type":"proc","destination":"/proc","options":["size=1m"]}]}"#,
             "1:60",
             "mounts[0].options[0]",

@@ -5,7 +5,13 @@ use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 
+use nsinit_security::Module;
+use rustix::io::Errno;
+
+use super::program::Fault;
 use super::read;
+use crate::plan::Plan;
+use crate::step::Step;
 
 /// What was written to the kernel's log about a process, or might have been.
 pub(super) fn denial(pid: u32) -> Option<String> {
@@ -18,10 +24,28 @@ pub(super) fn denial(pid: u32) -> Option<String> {
     })
 }
 
-/// What was written to the kernel's log about a process.
+/// Who refused to start the program.
+pub(super) fn of_program(plan: &Plan, errno: Errno, pid: u32) -> Option<Fault> {
+    let label = plan.all_steps().find_map(|step| match step {
+        Step::Label(label) if label.module() == Module::Selinux => Some(label),
+        _ => None,
+    });
+    let flag = plan.all_steps().any(|step| matches!(step, Step::NoNewPrivileges));
+    match label {
+        // To a label that the flag forbids this is the answer; to any other it is EACCES.
+        Some(label) if flag && errno == Errno::PERM => Some(Fault::Transition(label.to_string())),
+        _ => record(pid).map(Fault::Refused),
+    }
+}
+
+/// What was written to the kernel's log about a process, as a reason.
 pub(super) fn logged(pid: u32) -> Option<String> {
-    let refusal = kernel_log().iter().rev().find_map(|record| refusal(record, pid))?;
-    Some(format!("a security module refused it: {refusal}"))
+    record(pid).map(|record| format!("a security module refused it: {record}"))
+}
+
+/// The record itself.
+fn record(pid: u32) -> Option<String> {
+    kernel_log().iter().rev().find_map(|record| refusal(record, pid))
 }
 
 /// What the audit subsystem has written to the log about that process.

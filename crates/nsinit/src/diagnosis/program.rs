@@ -15,13 +15,12 @@ use std::path::Path;
 
 use nsinit_namespaces::Denier;
 use nsinit_security::{Capabilities, Capability, CapabilitySet, User};
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatVfsMountFlags, StatxFlags,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, StatVfsMountFlags, StatxFlags};
 use rustix::io::Errno;
 
 use super::format::{self, Format};
 use super::{Scene, covering, lsm};
+use crate::below;
 use crate::plan::Plan;
 pub(super) use crate::reason::{Fault, Naming};
 use crate::reason::{Interpreter, LONGEST_STRING, Permission, Reason};
@@ -42,7 +41,7 @@ pub(crate) fn not_executable(plan: &Plan, candidate: u16, errno: Errno, scene: &
     match found {
         Some(found) => found.into_reason(errno),
         None if errno == Errno::NOENT => Reason::MissingInterpreter(None),
-        None => Reason::NotExecutable { errno, fault: lsm::logged(scene.pid).map(Fault::Refused) },
+        None => Reason::NotExecutable { errno, fault: lsm::of_program(plan, errno, scene.pid) },
     }
 }
 
@@ -143,14 +142,8 @@ impl<'a> Inside<'a> {
 
     /// Looks a path up; the descriptor reads nothing.
     pub(crate) fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-        /// A rename anywhere on the host may race with a `..`.
-        const ATTEMPTS: usize = 16;
         let path = self.identity.working_directory.join(path);
-        let flags = flags | OFlags::PATH | OFlags::CLOEXEC;
-        let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let open = || rustix::fs::openat2(self.root, &path, flags, Mode::empty(), how);
-        let raced = |answer: &Result<_, Errno>| matches!(answer, Err(Errno::AGAIN));
-        (1..ATTEMPTS).map(|_| open()).find(|answer| !raced(answer)).unwrap_or_else(open)
+        below::open(self.root, &path, flags | OFlags::PATH)
     }
 
     /// What is wrong with a program, by the kernel's refusal or, without one, beforehand.

@@ -27,6 +27,7 @@ pub(super) fn steps(
         read_only_root: container.readonly_fs || is_tmpfs(source),
         pivot: if container.no_pivot_root { Pivot::MoveMount } else { Pivot::PivotRoot },
         console: terminal,
+        label: mount_label(source)?,
         covered: OWN_FILES.map(|name| source.directory.join(name)).to_vec(),
         ..Furniture::of(facts(source, namespaces))
     };
@@ -49,9 +50,6 @@ fn is_tmpfs(source: &Source<'_>) -> bool {
 /// the default in its place.
 pub(super) fn all_mounts(source: &Source<'_>) -> Result<Vec<Mount>> {
     let mut mounts = Mount::defaults();
-    if let Some(label) = mount_label(source)? {
-        mounts = mounts.into_iter().map(|mount| mount.label(label.clone())).collect();
-    }
     for (index, mount) in source.container.mounts.iter().enumerate() {
         mounts.push(lower_mount(source, index, mount)?);
     }
