@@ -14,7 +14,7 @@ mod running;
 mod sandbox;
 mod terminal;
 
-pub use needs::{Need, skip};
+pub use needs::{Need, kernel_release, skip};
 pub use outcome::Outcome;
 pub use programs::floor;
 pub use running::Running;

@@ -23,6 +23,8 @@ pub enum Need {
     Cgroups,
     /// cgroups of an ordinary user's own; root gives them to one.
     Delegation,
+    /// systemd, which makes cgroups for the caller, and nsinit with that feature.
+    Systemd,
     /// A static busybox.
     Busybox,
     /// `ip` of iproute2.
@@ -67,6 +69,10 @@ impl Need {
             Need::Delegation => lacks(
                 is_root() || may_make_cgroups(),
                 "needs delegated cgroups: this user may make none",
+            ),
+            Need::Systemd => lacks(
+                Path::new("/run/systemd/system").exists() && asks_systemd(),
+                "needs systemd, and nsinit with the feature systemd",
             ),
             Need::Busybox => {
                 lacks(programs::busybox().is_some(), "needs a static busybox (busybox-static)")
@@ -161,6 +167,21 @@ fn may_make_cgroups() -> bool {
     });
     let may = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
     memory.is_some_and(|above| may(&above))
+}
+
+/// The kernel's release, as far as decisions depend on it.
+#[must_use]
+pub fn kernel_release() -> (u32, u32) {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy();
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// Whether nsinit can.
+fn asks_systemd() -> bool {
+    let output = Command::new(programs::nsinit()).arg("--version").output();
+    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("systemd"))
 }
 
 /// In KiB.

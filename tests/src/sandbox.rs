@@ -91,6 +91,12 @@ impl Sandbox {
         sandboxes
     }
 
+    /// Whether root starts nsinit in it.
+    #[must_use]
+    pub fn is_for_root(&self) -> bool {
+        is_root() && self.user.is_none()
+    }
+
     /// A directory that is no root filesystem: nsinit uses its built-in container.
     #[must_use]
     pub fn without_root_filesystem() -> Sandbox {

@@ -25,6 +25,7 @@ mod rootless;
 mod security;
 mod selinux;
 mod signals;
+mod systemd;
 mod terminal;
 mod trace;
 mod users;

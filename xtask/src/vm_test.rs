@@ -178,7 +178,7 @@ impl Workshop<'_> {
             .map_err(|error| format!("{}: {error}", directory.display()))?;
         let gone = if options.locked { Gone::Fail } else { Gone::TakeNewest };
         println!("vm-test: building what the machines run");
-        let programs = programs::build()?;
+        let programs = programs::build(&directory.join("nsinit"))?;
         let disk = disk(&directory)?;
         Ok(Workshop {
             options,

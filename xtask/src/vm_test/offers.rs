@@ -1,7 +1,7 @@
 //! What a cell offers, and so which tests may be skipped in it: a test that says
 //! what it lacks, in a cell that has it, has failed.
 
-use super::matrix::{Cell, Cgroups, Linux, Lsm};
+use super::matrix::{Cell, Cgroups, Init, Linux, Lsm};
 
 /// Who runs the tests of a cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,18 +15,26 @@ type Lacks = fn(&Cell, As) -> bool;
 
 /// How the reason of a skipped test begins, and where that is true. The first
 /// row that fits decides; a reason without a row is true nowhere.
-const REASONS: [(&str, Lacks); 22] = [
+const REASONS: [(&str, Lacks); 27] = [
     ("needs root and memory", |cell, who| is_user(who) || !has_memory(cell)),
+    // A machine has less.
+    ("needs 4 GiB of memory", |_, _| true),
     ("needs root", |_, who| is_user(who)),
     ("needs a user without ranges", |_, who| is_user(who)),
     ("needs cgroup v1", |cell, _| !has_memory_v1(cell)),
+    ("needs a cgroup v2 tree with", |cell, _| cell.cgroups != Cgroups::V2),
     ("needs cgroup v2", |cell, _| cell.cgroups != Cgroups::V2),
     ("needs cgroups", |cell, _| !has_memory(cell)),
     ("needs a cgroup v2 hierarchy", |cell, _| cell.cgroups == Cgroups::V1),
     ("needs a writable cgroup v2 hierarchy", |cell, _| cell.cgroups == Cgroups::V1),
     ("needs a host without AppArmor", |cell, _| cell.lsm == Lsm::AppArmor),
     ("needs a host without SELinux", |cell, _| cell.lsm == Lsm::Selinux),
+    // Ubuntu's own kernels can.
+    ("needs AppArmor that restricts", |_, _| true),
     ("needs AppArmor", |cell, _| cell.lsm != Lsm::AppArmor),
+    ("needs systemd", |cell, _| cell.init != Init::Systemd),
+    // There the user is in a session, and has systemd make his cgroups.
+    ("needs delegated cgroups", |cell, _| cell.init == Init::Systemd),
     ("needs SELinux", |cell, _| cell.lsm != Lsm::Selinux),
     ("not a host with v1 memory", |cell, _| !has_memory_v1(cell)),
     ("not a host with v1 cpuset", |cell, _| !has_memory_v1(cell)),

@@ -21,7 +21,8 @@ pub(super) struct Programs {
     pub(super) tests: Vec<TestProgram>,
 }
 
-pub(super) fn build() -> Result<Programs> {
+/// All of them; nsinit is kept at `path`, because its variants are built in its place.
+pub(super) fn build(path: &Path) -> Result<Programs> {
     let triple = host_triple()?;
     let messages = |subcommand: [&str; 2], arguments: &[&str]| {
         let mut command = cargo(subcommand);
@@ -49,7 +50,7 @@ pub(super) fn build() -> Result<Programs> {
     tests.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(Programs {
         guest: program("guest")?,
-        nsinit: program("nsinit")?,
+        nsinit: keep(&program("nsinit")?, path)?,
         probe: program("probe")?,
         tests,
     })
@@ -63,7 +64,7 @@ pub(super) enum Link {
     Shared(&'static str),
 }
 
-/// nsinit with other features, kept apart from the usual one at `path`.
+/// nsinit with other features, kept at `path`.
 pub(super) fn variant(
     features: &str,
     link: Link,
@@ -81,9 +82,11 @@ pub(super) fn variant(
         },
     );
     prepare(&mut command);
-    let built = crate::cargo::build(&mut command)?;
-    let told = |error| format!("{}: {error}", path.display());
-    fs::copy(built, path).map_err(told)?;
+    keep(&crate::cargo::build(&mut command)?, path)
+}
+
+fn keep(built: &Path, path: &Path) -> Result<PathBuf> {
+    fs::copy(built, path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(path.to_owned())
 }
 

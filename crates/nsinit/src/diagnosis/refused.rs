@@ -2,6 +2,7 @@
 
 use nsinit_namespaces::{Denier, Kinds};
 use nsinit_rootfs as rootfs;
+use nsinit_security::SysctlNamespace;
 use rustix::io::Errno;
 
 use super::{Scene, access, lsm, masked, read};
@@ -25,6 +26,13 @@ fn own_rule(plan: &Plan, step: &Step, errno: Errno) -> Option<String> {
         }
         (Step::VerifyCapabilities(_), Errno::PERM) => {
             "a capability that was asked for is not in the caller's own sets"
+        }
+        (Step::Sysctl(sysctl), Errno::ACCESS)
+            if plan.namespaces.contains(Kinds::USER)
+                && sysctl.namespace() == SysctlNamespace::Ipc =>
+        {
+            "Linux lets a user namespace set the parameters of IPC from 5.19 on: leave the key \
+             out, or run as root without NEWUSER"
         }
         (Step::OomScoreAdj(_), Errno::ACCESS) => {
             "only CAP_SYS_RESOURCE may go below the caller's own oom_score_adj"
