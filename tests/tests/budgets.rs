@@ -24,13 +24,13 @@ fn container(more: &str) -> Sandbox {
 
 #[test]
 fn a_launch_stays_within_its_budget() {
-    require!(Root);
+    require!(Root, NoSelinux);
     compare("launch", &counted(container("")));
 }
 
 #[test]
 fn a_join_stays_within_its_budget() {
-    require!(Root);
+    require!(Root, NoSelinux);
     let sandbox = container("");
     let first = sandbox.start(["probe", "ready", ",", "copy"]).until("ready");
     let sandbox = counted(sandbox);
@@ -40,7 +40,7 @@ fn a_join_stays_within_its_budget() {
 
 #[test]
 fn a_launch_with_veth_stays_within_its_budget() {
-    require!(Root, Ip);
+    require!(Root, Ip, NoSelinux);
     let sandbox = Sandbox::new().own_network();
     sandbox.on_host(["ip", "link", "add", "$LINKb", "type", "bridge"]);
     let networks = r#", "networks": [{"type": "veth", "address": "10.77.0.2/24",

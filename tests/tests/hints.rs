@@ -325,14 +325,12 @@ fn a_namespace_of_another_kind_is_told_at_its_key() {
 
 #[test]
 fn a_hierarchy_without_the_controller_is_told() {
-    require!(Root);
+    require!(Root, CgroupV1);
     let sandbox = Sandbox::new()
         .config(r#"{"cgroups": {"name": "$NAME", "parent": "nsinit-test", "memory": 33554432}}"#)
         .with("cgroup2=/sys/fs/cgroup");
-    if tests::Need::CgroupV2.missing().is_some() {
-        let message = "/sys/fs/cgroup: controller memory is not available here";
-        located(&sandbox, "cgroups.memory", message, "no cgroup that can be seen here has it");
-    }
+    let message = "/sys/fs/cgroup: controller memory is not available here";
+    located(&sandbox, "cgroups.memory", message, "no cgroup that can be seen here has it");
 }
 
 #[test]

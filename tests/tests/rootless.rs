@@ -66,7 +66,7 @@ fn the_hosts_cgroups_cannot_be_written_through_sys() {
 
 #[test]
 fn a_cgroup_without_delegation_says_how_to_get_one() {
-    require!(Root, UserNamespaces);
+    require!(Root, UserNamespaces, Cgroups);
     let sandbox = ordinary().config(r#"{"cgroups": {"name": "$NAME", "memory": 67108864}}"#);
     sandbox
         .run(["probe", "id"])

@@ -32,7 +32,7 @@ fn a_container_is_in_a_scope_that_ends_with_it() {
     let first = sandbox.start(["probe", "ready", ",", "copy"]).until("ready");
     let cgroup = cgroup_of(first.init());
     let scope = cgroup.parent().expect("a scope").to_owned();
-    assert!(cgroup.ends_with(sandbox.fill("$NAME.scope/container")), "{}", cgroup.display());
+    assert!(cgroup.ends_with(sandbox.fill("nsinit-$NAME.scope/container")), "{}", cgroup.display());
     let joined = sandbox.start(["probe", "ready", ",", "copy"]).until("ready");
     let members = fs::read_to_string(cgroup.join("cgroup.procs")).expect("it is there");
     assert_eq!(members.lines().count(), 2, "{members}");

@@ -72,7 +72,7 @@ fn run_cells(options: &Options, cells: &[Cell]) -> Result<Vec<Outcome>> {
     let prepared: Vec<_> = cells.iter().map(|cell| (cell, workshop.prepare(cell))).collect();
     // The longest first, so that no processor waits for it at the end.
     let (long, short): (Vec<_>, Vec<_>) =
-        prepared.iter().partition(|(cell, _)| cell.share == Share::Everything);
+        prepared.iter().partition(|(cell, _)| cell.share == Share::Kernel);
     let queue = Mutex::new(long.into_iter().chain(short));
     let accelerator = workshop.accelerator(&prepared);
     let outcomes = Mutex::new(Vec::new());

@@ -43,6 +43,7 @@ pub(super) fn make(
     image.directory("root", 0o700)?;
     image.copy(&programs.guest, "init")?;
     image.link("usr/bin/guest", "/init")?;
+    image.link("var/run", "/run")?;
     image.copy(ready.nsinit.as_ref().unwrap_or(&programs.nsinit), NSINIT)?;
     image.copy(&programs.probe, PROBE)?;
     for TestProgram { name, path } in &programs.tests {

@@ -19,12 +19,13 @@ pub(super) struct Cell {
 /// Which tests run in a cell, so that none runs where nothing about it is new.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Share {
-    Everything,
     /// What differs from kernel to kernel.
     Kernel,
     /// Of this, what label systems and cgroups have a part in.
     Rest,
-    /// Those that the labeler of nsinit has a part in.
+    /// Of this, cgroups alone.
+    Cgroups,
+    /// Of this, label systems alone.
     Labels,
 }
 
@@ -113,13 +114,13 @@ pub(super) static CELLS: [Cell; 14] = [
     cell("6.1-v2-selinux", LINUX_6_1, Cgroups::V2, Lsm::Selinux, Share::Rest),
     cell("6.1-v1-apparmor", LINUX_6_1, Cgroups::V1, Lsm::AppArmor, Share::Rest),
     cell("6.12-v2-apparmor", LINUX_6_12, Cgroups::V2, Lsm::AppArmor, Share::Rest),
-    cell("6.1-v2-apparmor", LINUX_6_1, Cgroups::V2, Lsm::AppArmor, Share::Rest),
-    cell("6.1-hybrid", LINUX_6_1, Cgroups::Hybrid, Lsm::None, Share::Kernel),
-    cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux, Share::Everything),
-    cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None, Share::Rest),
+    cell("6.1-v2-apparmor", LINUX_6_1, Cgroups::V2, Lsm::AppArmor, Share::Labels),
+    cell("6.1-hybrid", LINUX_6_1, Cgroups::Hybrid, Lsm::None, Share::Rest),
+    cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux, Share::Kernel),
+    cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None, Share::Cgroups),
     cell("5.10-v1-selinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux, Share::Kernel),
     cell("newest-v2-apparmor", LINUX_NEWEST, Cgroups::V2, Lsm::AppArmor, Share::Kernel),
-    with_systemd(cell("6.1-v2-systemd", LINUX_6_1, Cgroups::V2, Lsm::None, Share::Rest)),
+    with_systemd(cell("6.1-v2-systemd", LINUX_6_1, Cgroups::V2, Lsm::None, Share::Cgroups)),
     with_libselinux("6.1-v2-libselinux", LINUX_6_1, Cgroups::V2),
     with_libselinux("6.12-v2-libselinux", LINUX_6_12, Cgroups::V2),
     with_libselinux("5.10-v1-libselinux", LINUX_5_10, Cgroups::V1),

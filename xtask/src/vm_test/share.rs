@@ -11,27 +11,32 @@ struct LeftOut {
     tests: &'static [&'static str],
 }
 
-/// Nothing of a kernel has a part in these.
-const PURE: LeftOut = LeftOut {
-    programs: &["nsinit-config/", "nsinit-rootfs/plan", "nsinit/plan", "tests/lib"],
-    // The benchmark is not measured there.
-    tests: &["floor::"],
-};
-
-/// A kernel has, but each has the same: one cell has these.
-const OF_USERLAND: LeftOut = LeftOut {
-    programs: &["nsinit/lib", "nsinit-cgroups/lib", "nsinit-rootfs/lib"],
+/// What is pure, what is the same on every kernel, and what is repeated until a race would
+/// have shown: the host has these, and more processors for the last.
+const OF_THE_HOST: LeftOut = LeftOut {
+    programs: &[
+        "nsinit-cgroups/lib",
+        "nsinit-config/",
+        "nsinit-rootfs/lib",
+        "nsinit-rootfs/plan",
+        "nsinit/lib",
+        "nsinit/plan",
+        "pages/",
+        "tests/lib",
+    ],
     tests: &[
-        "builtin::",
+        "bad_input::",
+        // An older kernel takes more calls.
+        "budgets::",
         "cli::",
         "errors::",
         "examples::",
+        "floor::",
         "programs::",
         "signals::",
         "terminal::",
         "trace::",
         "users::",
-        // They repeat something until a race would have shown.
         "clones_among_allocating_threads",
         "hundreds_of_launches_beside_allocating_threads",
         "lifecycle::a_program_that_ends_at_once_keeps_its_status",
@@ -42,22 +47,38 @@ const OF_USERLAND: LeftOut = LeftOut {
 
 /// Label systems and cgroups have no part in these: one cell of each kernel has them.
 const OF_KERNELS: LeftOut = LeftOut {
-    programs: &["nsinit-namespaces/", "nsinit-network/", "nsinit/launch"],
-    tests: &["lifecycle::", "network::", "regressions::"],
+    programs: &["nsinit-namespaces/", "nsinit-network/", "nsinit-rootfs/", "nsinit/launch"],
+    tests: &[
+        "builtin::",
+        "clocks::",
+        "doctor::",
+        "hostile::",
+        "lifecycle::",
+        "mounts::",
+        "network::",
+        "outer_filter::",
+        "regressions::",
+    ],
 };
+
+/// The program of the black-box tests.
+const BLACK_BOX: &str = "tests/main";
 
 /// Root does not become an ordinary user for what the user does himself.
 const OF_USERS: [&str; 1] = ["unprivileged::all_tests_pass_in_a_user_namespace"];
 
-/// What nsinit's labeler has a part in.
-const OF_LABELERS: [&str; 4] = ["joining::", "label", "security::", "selinux"];
+/// Black-box tests that cgroups have a part in, by a part of their names.
+const OF_CGROUPS: [&str; 6] =
+    ["audit::", "hints::", "joining::", "limits::", "rootless::", "systemd::"];
+
+/// Those that labels have a part in.
+const OF_LABELS: [&str; 5] = ["apparmor::", "joining::", "label", "security::", "selinux"];
 
 /// The lines of `/cell` that start the test programs, first as root, then as the user.
 pub(super) fn orders(share: Share, programs: &[TestProgram], filter: &[String]) -> String {
     let left_out: &[LeftOut] = match share {
-        Share::Everything | Share::Labels => &[PURE],
-        Share::Kernel => &[PURE, OF_USERLAND],
-        Share::Rest => &[PURE, OF_USERLAND, OF_KERNELS],
+        Share::Kernel => &[OF_THE_HOST],
+        Share::Rest | Share::Cgroups | Share::Labels => &[OF_THE_HOST, OF_KERNELS],
     };
     let mut text = String::new();
     for (who, others) in [("root", &OF_USERS[..]), ("user", &[])] {
@@ -66,10 +87,15 @@ pub(super) fn orders(share: Share, programs: &[TestProgram], filter: &[String]) 
             words.extend(["--test-threads=1", "--nocapture"].map(str::to_owned));
             let skipped = left_out.iter().flat_map(|left_out| left_out.tests).chain(others);
             words.extend(skipped.map(|name| format!("--skip={name}")));
-            if share == Share::Labels && filter.is_empty() {
-                words.extend(OF_LABELERS.map(str::to_owned));
+            let own: &[&str] = match share {
+                Share::Cgroups if program.name == BLACK_BOX => &OF_CGROUPS,
+                Share::Labels if program.name == BLACK_BOX => &OF_LABELS,
+                _ => &[],
+            };
+            match filter.is_empty() {
+                true => words.extend(own.iter().map(|&name| name.to_owned())),
+                false => words.extend(filter.iter().cloned()),
             }
-            words.extend(filter.iter().cloned());
             text.push_str(&format!("{who} {}\n", words.join("\t")));
         }
     }
@@ -78,12 +104,12 @@ pub(super) fn orders(share: Share, programs: &[TestProgram], filter: &[String]) 
 
 fn has(share: Share, left_out: &[LeftOut], program: &str) -> bool {
     let mut starts = left_out.iter().flat_map(|left_out| left_out.programs);
-    match share {
-        Share::Labels => program == "tests/main",
-        Share::Everything | Share::Kernel | Share::Rest => {
-            !starts.any(|start| program.starts_with(start))
-        }
-    }
+    let of_share = match share {
+        Share::Kernel | Share::Rest => true,
+        Share::Cgroups => program == BLACK_BOX || program.starts_with("nsinit-cgroups/"),
+        Share::Labels => program == BLACK_BOX || program.starts_with("nsinit-security/"),
+    };
+    of_share && !starts.any(|start| program.starts_with(start))
 }
 
 #[cfg(test)]
@@ -99,6 +125,8 @@ mod tests {
         assert_eq!(lines.len(), 2, "{text}");
         assert!(lines[0].starts_with("root /tests/tests/main\t--test-threads=1"), "{text}");
         assert!(lines[1].contains("\t--skip=errors::\t") && lines[1].ends_with("\tword"), "{text}");
-        assert_eq!(orders(Share::Everything, &programs, &[]).lines().count(), 4);
+        assert_eq!(orders(Share::Kernel, &programs, &[]).lines().count(), 4);
+        let text = orders(Share::Labels, &programs, &[]);
+        assert!(text.contains("\tselinux\n"), "{text}");
     }
 }

@@ -229,8 +229,8 @@ fn cgroup_hierarchies_appear_read_only_in_a_cgroup_namespace() {
         check!(mount_flags(c"/sys/fs/cgroup").contains(StatVfsMountFlags::RDONLY));
         check!(create(c"/sys/fs/cgroup/x") == Err(Errno::ROFS));
         if legacy {
-            check!(exists(c"/sys/fs/cgroup/memory/tasks"));
-            check!(write(c"/sys/fs/cgroup/memory/tasks", b"0") == Err(Errno::ROFS));
+            check!(exists(c"/sys/fs/cgroup/pids/tasks"));
+            check!(write(c"/sys/fs/cgroup/pids/tasks", b"0") == Err(Errno::ROFS));
         }
         Ok(())
     });

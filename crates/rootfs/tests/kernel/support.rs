@@ -138,6 +138,7 @@ pub(crate) struct Sandbox {
     pub(crate) new: NewNamespaces,
     /// Before the namespaces: what the host is like.
     pub(crate) host: fn(&Paths) -> Result<(), Errno>,
+    /// One that lacks openat2 and mount_setattr; this one may lack the latter, too.
     pub(crate) old_kernel: bool,
 }
 
@@ -185,14 +186,14 @@ impl Sandbox {
     }
 
     pub(crate) fn facts(&self) -> Facts {
-        let user_namespace = self.who != As::Root;
+        let (user_namespace, probed) = (self.who != As::Root, Facts::probe());
         Facts {
             user_namespace,
             new: self.new,
             maps_tty_gid: !user_namespace,
-            openat2: !self.old_kernel,
-            mount_setattr: !self.old_kernel,
-            ..Facts::probe()
+            openat2: probed.openat2 && !self.old_kernel,
+            mount_setattr: probed.mount_setattr && !self.old_kernel,
+            ..probed
         }
     }
 
