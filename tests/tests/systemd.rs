@@ -51,7 +51,8 @@ fn limits_hold_in_a_scope() {
     require!(Container, CgroupV2, Systemd);
     let sandbox = in_a_scope("");
     sandbox.run(["probe", "allocate", "8"]).code(0).stdout("8\n");
-    sandbox.run(["probe", "allocate", "128"]).code(137).stderr_has("cgroups.memory is 33554432");
+    // By the time that somebody could ask for the reason, systemd may have removed the scope.
+    sandbox.run(["probe", "allocate", "128"]).code(137);
     let made = sandbox.run(["probe", "children", "50"]).code(0).out();
     let made: u32 = made.trim().parse().expect("a number");
     assert!((5..8).contains(&made), "{made} children");

@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nsinit_cgroups::Cgroup;
+use nsinit_config::CgroupDriver;
 use nsinit_namespaces::{CloneRequest, Join, Kinds, Process};
 use nsinit_security::Groups;
 use rustix::fs::{CWD, Mode, OFlags};
@@ -32,6 +33,7 @@ use crate::process;
 use crate::running::Running;
 use crate::state::State;
 use crate::step::Step;
+use crate::systemd;
 
 /// What a joining process is made from.
 #[derive(Clone, Copy, Debug)]
@@ -91,10 +93,14 @@ fn begin(joining: &Joining<'_>, args: &[OsString], journal: &Journal) -> Result<
 
     let cgroup = match state.cgroup.is_empty() {
         true => None,
-        false => Some(Cgroup::open(&state.cgroup_paths()).and_then(|cgroup| cgroup.entry())),
+        false => Some(Cgroup::open(&state.cgroup_paths()).map_err(Error::Cgroup)?),
     };
+    let (scope, own) = cgroup.as_ref().map_or((None, None), |cgroup| match attaches(state) {
+        true => (Some(cgroup), None),
+        false => (None, Some(cgroup)),
+    });
     let inherited = Inherited {
-        cgroup: cgroup.transpose().map_err(Error::Cgroup)?,
+        cgroup: own.map(Cgroup::entry).transpose().map_err(Error::Cgroup)?,
         container: Some(container),
         ..Inherited::default()
     };
@@ -112,9 +118,14 @@ fn begin(joining: &Joining<'_>, args: &[OsString], journal: &Journal) -> Result<
     let first = unsafe { nsinit_namespaces::clone(&request, child) };
     let first = first.map_err(Error::Namespaces)?;
     journal.done(|| "clone".into());
-    journal.follow(&plan, ring.as_ref(), first.pid());
+    let pid = first.pid();
+    journal.follow(&plan, ring.as_ref(), pid);
     let first = Unwaited(Some(first));
     drop((child_end, inherited));
+    if let Some(scope) = scope {
+        systemd::attach(scope, pid)?;
+        journal.done(|| "have systemd move the process into the scope".into());
+    }
     Ok(Joined {
         plan,
         channel,
@@ -124,6 +135,12 @@ fn begin(joining: &Joining<'_>, args: &[OsString], journal: &Journal) -> Result<
         terminal: None,
         ready: false,
     })
+}
+
+/// Whether it is systemd that puts processes into the container's cgroup.
+fn attaches(state: &State) -> bool {
+    let driver = state.container.cgroups.as_ref().and_then(|cgroups| cgroups.driver);
+    driver == Some(CgroupDriver::Systemd) && !rustix::process::geteuid().is_root()
 }
 
 fn gone() -> Error {

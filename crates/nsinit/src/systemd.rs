@@ -38,3 +38,20 @@ pub(crate) fn create(scope: &Scope, limits: &Limits, init: Pid) -> Result<Cgroup
 pub(crate) fn create(scope: &Scope, _limits: &Limits, _init: Pid) -> Result<Cgroup> {
     match *scope {}
 }
+
+/// Has systemd move a process that joins into the cgroup that it made for the container,
+/// where only systemd may: between the session of an ordinary user and his manager's units
+/// nothing is his.
+#[cfg(feature = "systemd")]
+pub(crate) fn attach(cgroup: &Cgroup, joining: Pid) -> Result<()> {
+    cgroup.attach_by_systemd(joining).map_err(Error::Cgroup)
+}
+
+#[cfg(not(feature = "systemd"))]
+pub(crate) fn attach(_cgroup: &Cgroup, _joining: Pid) -> Result<()> {
+    Err(Error::Container {
+        key: "cgroups.driver".into(),
+        message: "the container is in a scope of systemd, which this nsinit cannot ask".into(),
+        hint: Some("join with an nsinit that has the cargo feature systemd".into()),
+    })
+}

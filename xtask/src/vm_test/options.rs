@@ -26,7 +26,8 @@ pub(super) fn parse(arguments: &[String]) -> Result<Options> {
         cells: Vec::new(),
         quick: false,
         list: false,
-        jobs: cores,
+        // While one waits for a clock, another one works.
+        jobs: cores + 1,
         strict: false,
         keep: false,
         update: false,

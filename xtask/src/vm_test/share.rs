@@ -68,11 +68,10 @@ const BLACK_BOX: &str = "tests/main";
 const OF_USERS: [&str; 1] = ["unprivileged::all_tests_pass_in_a_user_namespace"];
 
 /// Black-box tests that cgroups have a part in, by a part of their names.
-const OF_CGROUPS: [&str; 6] =
-    ["audit::", "hints::", "joining::", "limits::", "rootless::", "systemd::"];
+const OF_CGROUPS: [&str; 5] = ["audit::", "hints::", "limits::", "rootless::", "systemd::"];
 
 /// Those that labels have a part in.
-const OF_LABELS: [&str; 5] = ["apparmor::", "joining::", "label", "security::", "selinux"];
+const OF_LABELS: [&str; 4] = ["apparmor::", "label", "security::", "selinux"];
 
 /// The lines of `/cell` that start the test programs, first as root, then as the user.
 pub(super) fn orders(share: Share, programs: &[TestProgram], filter: &[String]) -> String {
