@@ -119,7 +119,7 @@ pub(super) static CELLS: [Cell; 14] = [
     cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux, Share::Kernel),
     cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None, Share::Cgroups),
     cell("5.10-v1-selinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux, Share::Kernel),
-    cell("newest-v2-apparmor", LINUX_NEWEST, Cgroups::V2, Lsm::AppArmor, Share::Kernel),
+    cell("newest-v2-apparmor", LINUX_NEWEST, Cgroups::V2, Lsm::AppArmor, Share::Rest),
     with_systemd(cell("6.1-v2-systemd", LINUX_6_1, Cgroups::V2, Lsm::None, Share::Cgroups)),
     with_libselinux("6.1-v2-libselinux", LINUX_6_1, Cgroups::V2),
     with_libselinux("6.12-v2-libselinux", LINUX_6_12, Cgroups::V2),

@@ -52,7 +52,9 @@ const OF_KERNELS: LeftOut = LeftOut {
         "builtin::",
         "clocks::",
         "doctor::",
+        "hints::",
         "hostile::",
+        "joining::",
         "lifecycle::",
         "mounts::",
         "network::",
@@ -71,13 +73,15 @@ const OF_USERS: [&str; 1] = ["unprivileged::all_tests_pass_in_a_user_namespace"]
 const OF_CGROUPS: [&str; 5] = ["audit::", "hints::", "limits::", "rootless::", "systemd::"];
 
 /// Those that labels have a part in.
-const OF_LABELS: [&str; 4] = ["apparmor::", "label", "security::", "selinux"];
+const OF_LABELS: [&str; 4] = ["apparmor", "label", "security::", "selinux"];
 
 /// The lines of `/cell` that start the test programs, first as root, then as the user.
 pub(super) fn orders(share: Share, programs: &[TestProgram], filter: &[String]) -> String {
     let left_out: &[LeftOut] = match share {
         Share::Kernel => &[OF_THE_HOST],
-        Share::Rest | Share::Cgroups | Share::Labels => &[OF_THE_HOST, OF_KERNELS],
+        Share::Rest => &[OF_THE_HOST, OF_KERNELS],
+        // They name what they take.
+        Share::Cgroups | Share::Labels => &[OF_THE_HOST],
     };
     let mut text = String::new();
     for (who, others) in [("root", &OF_USERS[..]), ("user", &[])] {
