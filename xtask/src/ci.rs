@@ -1,7 +1,9 @@
 //! `cargo xtask ci`: everything that the gate asks for, one line per stage.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
+use std::{env, fs};
 
 use crate::cargo::{cargo, root, succeed};
 use crate::test::Report;
@@ -69,9 +71,35 @@ fn clippy() -> Result {
 /// for all, because the crates' dependencies on each other are looked up
 /// among the archives made by the same call.
 fn package() -> Result {
+    forget_unpacked_archives()?;
     let mut command = cargo(["package", "--workspace", "--allow-dirty", "--quiet"]);
     for unpublished in ["tests", "guest", "probe", "bench", "floor", "xtask", "pages"] {
         command.args(["--exclude", unpublished]);
     }
     succeed(&mut command)
+}
+
+/// Cargo unpacks the archives of a `package` call into its own directory and
+/// never looks at them again, so that a later call from the same place would
+/// build against our crates as they were then. A registry of a directory has
+/// no host name: its own begins with the dash of its hash.
+fn forget_unpacked_archives() -> Result {
+    let of_the_user = || Some(PathBuf::from(env::var_os("HOME")?).join(".cargo"));
+    let Some(home) = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(of_the_user) else {
+        return Ok(());
+    };
+    for registry in entries(&home.join("registry/src"), "-") {
+        for archive in entries(&registry, "nsinit") {
+            fs::remove_dir_all(&archive).map_err(|e| format!("{}: {e}", archive.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Of a directory that need not be there, those whose names begin so.
+fn entries(directory: &Path, prefix: &str) -> Vec<PathBuf> {
+    let found = fs::read_dir(directory).into_iter().flatten().flatten();
+    let named =
+        found.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()));
+    named.map(|entry| entry.path()).collect()
 }
