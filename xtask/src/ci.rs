@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 use std::{env, fs};
 
-use crate::cargo::{cargo, root, succeed};
+use crate::cargo::{cargo, root, succeed, target_dir};
 use crate::test::Report;
 use crate::{Result, docs, test, tidy};
 
@@ -71,27 +71,28 @@ fn clippy() -> Result {
 /// for all, because the crates' dependencies on each other are looked up
 /// among the archives made by the same call.
 fn package() -> Result {
-    forget_unpacked_archives()?;
+    let directory = target_dir().join("published");
+    forget_archives(&directory)?;
     let mut command = cargo(["package", "--workspace", "--allow-dirty", "--quiet"]);
+    command.arg("--target-dir").arg(&directory);
     for unpublished in ["tests", "guest", "probe", "bench", "floor", "xtask", "pages"] {
         command.args(["--exclude", unpublished]);
     }
     succeed(&mut command)
 }
 
-/// Cargo unpacks the archives of a `package` call into its own directory and
-/// never looks at them again, so that a later call from the same place would
-/// build against our crates as they were then. A registry of a directory has
-/// no host name: its own begins with the dash of its hash.
-fn forget_unpacked_archives() -> Result {
+/// Cargo unpacks the archives of a `package` call into its own directory, and
+/// looks neither at them nor at what it built from them again: a later call from
+/// the same place would build against our crates as they were then. (A registry
+/// of a directory has no host name: its own begins with the dash of its hash.)
+fn forget_archives(target: &Path) -> Result {
     let of_the_user = || Some(PathBuf::from(env::var_os("HOME")?).join(".cargo"));
-    let Some(home) = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(of_the_user) else {
-        return Ok(());
-    };
-    for registry in entries(&home.join("registry/src"), "-") {
-        for archive in entries(&registry, "nsinit") {
-            fs::remove_dir_all(&archive).map_err(|e| format!("{}: {e}", archive.display()))?;
-        }
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(of_the_user);
+    let sources = home.map(|home| home.join("registry/src"));
+    let mut holders = sources.map_or_else(Vec::new, |sources| entries(&sources, "-"));
+    holders.push(target.join("debug/.fingerprint"));
+    for ours in holders.iter().flat_map(|holder| entries(holder, "nsinit")) {
+        fs::remove_dir_all(&ours).map_err(|e| format!("{}: {e}", ours.display()))?;
     }
     Ok(())
 }
