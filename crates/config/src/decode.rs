@@ -95,7 +95,7 @@ impl fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 /// Decodes a node, without those in it that were dropped.
-pub(crate) struct NodeDeserializer<'a>(pub(crate) &'a Node);
+pub(crate) struct NodeDeserializer<'a>(pub(crate) &'a Node<'a>);
 
 impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     type Error = DecodeError;
@@ -133,7 +133,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     ) -> Result<V::Value, DecodeError> {
         match &self.0.value {
             Value::String(name) => {
-                let name: StrDeserializer<'_, DecodeError> = name.as_str().into_deserializer();
+                let name: StrDeserializer<'_, DecodeError> = name.as_ref().into_deserializer();
                 visitor.visit_enum(name)
             }
             _ => Err(de::Error::invalid_type(Unexpected::Unit, &"a string")),
@@ -147,7 +147,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
 }
 
 struct Elements<'a> {
-    rest: slice::Iter<'a, Node>,
+    rest: slice::Iter<'a, Node<'a>>,
     next: usize,
 }
 
@@ -171,9 +171,9 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
 }
 
 struct Members<'a> {
-    rest: slice::Iter<'a, Member>,
+    rest: slice::Iter<'a, Member<'a>>,
     next: usize,
-    value: Option<&'a Node>,
+    value: Option<&'a Node<'a>>,
 }
 
 impl<'de> MapAccess<'de> for Members<'_> {
@@ -188,7 +188,7 @@ impl<'de> MapAccess<'de> for Members<'_> {
             self.next += 1;
             if !member.node.dropped {
                 self.value = Some(&member.node);
-                let key: StrDeserializer<'_, DecodeError> = member.key.as_str().into_deserializer();
+                let key: StrDeserializer<'_, DecodeError> = member.key.as_ref().into_deserializer();
                 return seed.deserialize(key).map(Some).map_err(|error| error.at_key(position));
             }
         }

@@ -86,7 +86,7 @@ pub(crate) fn not_utf8(content: &[u8], error: Utf8Error, name: &str) -> Faults {
 }
 
 /// Decodes what can be decoded; whatever cannot is told and dropped.
-fn decode(root: &mut Node, text: &str, found: &mut Vec<TextFault>) -> Option<Container> {
+fn decode(root: &mut Node<'_>, text: &str, found: &mut Vec<TextFault>) -> Option<Container> {
     while found.len() <= MOST_FAULTS && !root.dropped {
         let error = match <Container as Deserialize>::deserialize(NodeDeserializer(root)) {
             Ok(container) => return Some(container),
@@ -106,7 +106,7 @@ fn decode(root: &mut Node, text: &str, found: &mut Vec<TextFault>) -> Option<Con
 }
 
 /// True for a missing key that is only missing because it was dropped.
-fn follows_from_dropped(root: &Node, positions: &[usize], error: &DecodeError) -> bool {
+fn follows_from_dropped(root: &Node<'_>, positions: &[usize], error: &DecodeError) -> bool {
     match (&error.kind, &root.at(positions).value) {
         (Kind::MissingKey(key), Value::Object(members)) => {
             members.iter().any(|member| member.node.dropped && member.key == *key)
@@ -117,7 +117,7 @@ fn follows_from_dropped(root: &Node, positions: &[usize], error: &DecodeError) -
 
 /// Findings with their places; those that may follow from something dropped
 /// are left out.
-fn placed(findings: Vec<Finding>, root: &Node) -> impl Iterator<Item = TextFault> {
+fn placed(findings: Vec<Finding>, root: &Node<'_>) -> impl Iterator<Item = TextFault> {
     let kept = findings
         .into_iter()
         .filter(|finding| !finding.because.iter().any(|path| root.has_lost(path)));

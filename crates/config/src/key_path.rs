@@ -27,7 +27,7 @@ impl<'a> At<'a> {
     pub(crate) fn to_path(self) -> KeyPath {
         match self {
             At::Root => KeyPath::default(),
-            At::Key(above, key) => above.to_path().then(Segment::Key(key.to_owned())),
+            At::Key(above, key) => above.to_path().then(Segment::key(key)),
             At::Index(above, index) => above.to_path().then(Segment::Index(index)),
         }
     }
@@ -38,6 +38,12 @@ impl<'a> At<'a> {
 pub(crate) enum Segment {
     Key(String),
     Index(usize),
+}
+
+impl Segment {
+    pub(crate) fn key(key: &str) -> Segment {
+        Segment::Key(key.to_owned())
+    }
 }
 
 /// A place in the value; printed as `mounts[2].destination`.

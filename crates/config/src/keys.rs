@@ -156,7 +156,8 @@ mod tests {
     }
 
     fn keys_of_decoder(path: &str) -> Vec<&'static str> {
-        let (root, _) = json::parse(&text_with(path, "\"?\":0"));
+        let text = text_with(path, "\"?\":0");
+        let (root, _) = json::parse(&text);
         let root = NodeDeserializer(root.as_ref().unwrap());
         let error = <Container as Deserialize>::deserialize(root).unwrap_err();
         match error.kind {

@@ -16,7 +16,12 @@ const LATER: &str = "reserved for a later version";
 type Words = (String, Option<String>);
 
 /// What is wrong with the node at `positions`.
-pub(crate) fn tell(root: &Node, positions: &[usize], error: &DecodeError, text: &str) -> TextFault {
+pub(crate) fn tell(
+    root: &Node<'_>,
+    positions: &[usize],
+    error: &DecodeError,
+    text: &str,
+) -> TextFault {
     let (path, member) = root.path_to(positions);
     let node = root.at(positions);
     let span = match member {
@@ -50,7 +55,11 @@ fn unknown_key(path: &KeyPath, expected: &[&'static str]) -> Words {
 }
 
 /// The key that an unknown one was probably meant to be.
-pub(crate) fn meant(root: &Node, positions: &[usize], error: &DecodeError) -> Option<&'static str> {
+pub(crate) fn meant(
+    root: &Node<'_>,
+    positions: &[usize],
+    error: &DecodeError,
+) -> Option<&'static str> {
     let Kind::UnknownKey { expected } = error.kind else { return None };
     let (path, _) = root.path_to(positions);
     near_key(path.last_key()?, expected)
@@ -145,7 +154,7 @@ fn is_reserved(path: &KeyPath, word: &str) -> bool {
     OBJECTS.iter().find(names).is_some_and(|object| object.reserved.contains(&word))
 }
 
-fn mismatch(path: &KeyPath, node: &Node, expected: &str, text: &str) -> Words {
+fn mismatch(path: &KeyPath, node: &Node<'_>, expected: &str, text: &str) -> Words {
     if path.text() == "seccomp" && matches!(node.value, Value::Object(_)) {
         let help = "write \"unconfined\" or leave the key out".to_owned();
         return (format!("an object of system call rules is {LATER}"), Some(help));
@@ -187,7 +196,7 @@ fn words(expected: &str) -> &str {
     }
 }
 
-fn got(node: &Node, text: &str) -> String {
+fn got(node: &Node<'_>, text: &str) -> String {
     match &node.value {
         Value::String(value) => quoted(value),
         Value::Array(_) => "an array".to_owned(),
@@ -196,10 +205,10 @@ fn got(node: &Node, text: &str) -> String {
     }
 }
 
-fn suggestion(path: &KeyPath, node: &Node, expected: &str, got: &str) -> Option<String> {
+fn suggestion(path: &KeyPath, node: &Node<'_>, expected: &str, got: &str) -> Option<String> {
     match (&node.value, expected) {
         (Value::Null, _) if !path.0.is_empty() => Some("leave the key out".to_owned()),
-        (Value::String(word), "true or false") if matches!(word.as_str(), "true" | "false") => {
+        (Value::String(word), "true or false") if matches!(word.as_ref(), "true" | "false") => {
             Some(format!("without quotes: {word}"))
         }
         (Value::Unsigned(number @ 0..=1), "true or false") => Some(format!("use {}", *number == 1)),

@@ -8,6 +8,7 @@ mod parse;
 mod position;
 mod string;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 pub(crate) use parse::parse;
@@ -20,31 +21,31 @@ pub(crate) const MOST_LEVELS: usize = 64;
 
 /// A value and the bytes of the text that it was read from.
 #[derive(Debug)]
-pub(crate) struct Node {
+pub(crate) struct Node<'a> {
     pub(crate) span: Range<usize>,
-    pub(crate) value: Value,
+    pub(crate) value: Value<'a>,
     /// Faulty: to be treated as if it were not there.
     pub(crate) dropped: bool,
 }
 
 #[derive(Debug)]
-pub(crate) enum Value {
+pub(crate) enum Value<'a> {
     Null,
     Bool(bool),
     Unsigned(u64),
     Signed(i64),
     Float(f64),
-    String(String),
-    Array(Vec<Node>),
-    Object(Vec<Member>),
+    String(Cow<'a, str>),
+    Array(Vec<Node<'a>>),
+    Object(Vec<Member<'a>>),
 }
 
 /// A key and its value.
 #[derive(Debug)]
-pub(crate) struct Member {
-    pub(crate) key: String,
+pub(crate) struct Member<'a> {
+    pub(crate) key: Cow<'a, str>,
     pub(crate) key_span: Range<usize>,
-    pub(crate) node: Node,
+    pub(crate) node: Node<'a>,
 }
 
 /// Something wrong at a place in the text.
@@ -56,7 +57,7 @@ pub(crate) struct TextFault {
     pub(crate) suggestion: Option<String>,
 }
 
-impl Node {
+impl<'a> Node<'a> {
     /// Marks the node at these positions as dropped.
     pub(crate) fn drop_at(&mut self, positions: &[usize]) {
         match (positions.split_first(), &mut self.value) {
@@ -71,10 +72,10 @@ impl Node {
     }
 
     /// Gives the member at these positions another key.
-    pub(crate) fn rename(&mut self, positions: &[usize], key: &str) {
+    pub(crate) fn rename(&mut self, positions: &[usize], key: &'a str) {
         match (positions, &mut self.value) {
             (&[last], Value::Object(members)) if last < members.len() => {
-                members[last].key = key.to_owned();
+                members[last].key = Cow::Borrowed(key);
             }
             (&[first, ref rest @ ..], Value::Object(members)) if first < members.len() => {
                 members[first].node.rename(rest, key);
@@ -87,7 +88,7 @@ impl Node {
     }
 
     /// The node below this one at these positions, dropped ones counted.
-    pub(crate) fn at(&self, positions: &[usize]) -> &Node {
+    pub(crate) fn at(&self, positions: &[usize]) -> &Node<'a> {
         let Some((&position, rest)) = positions.split_first() else { return self };
         match &self.value {
             Value::Array(nodes) if position < nodes.len() => nodes[position].at(rest),
@@ -122,7 +123,7 @@ impl Node {
     }
 
     /// The path of the node at these positions, and the key that leads to it.
-    pub(crate) fn path_to(&self, positions: &[usize]) -> (KeyPath, Option<&Member>) {
+    pub(crate) fn path_to(&self, positions: &[usize]) -> (KeyPath, Option<&Member<'a>>) {
         let (mut path, mut node, mut last) = (KeyPath::default(), self, None);
         for &position in positions {
             match &node.value {
@@ -132,7 +133,7 @@ impl Node {
                 }
                 Value::Object(members) if position < members.len() => {
                     let member = &members[position];
-                    path = path.then(Segment::Key(member.key.clone()));
+                    path = path.then(Segment::key(&member.key));
                     (node, last) = (&member.node, Some(member));
                 }
                 _ => break,
@@ -155,7 +156,7 @@ impl Node {
                 node.named(here.clone().then(Segment::Index(index)), text)
             }),
             Value::Object(members) => members.iter().find_map(|member| {
-                member.node.named(here.clone().then(Segment::Key(member.key.clone())), text)
+                member.node.named(here.clone().then(Segment::key(&member.key)), text)
             }),
             _ => None,
         }
@@ -163,7 +164,7 @@ impl Node {
 
     /// Follows a path in the value without the dropped nodes: the node there or
     /// the nearest above it, its path in the text, and whether it is there.
-    pub(crate) fn find(&self, path: &KeyPath) -> (&Node, KeyPath, bool) {
+    pub(crate) fn find(&self, path: &KeyPath) -> (&Node<'a>, KeyPath, bool) {
         let (mut node, mut written) = (self, KeyPath::default());
         for (depth, segment) in path.0.iter().enumerate() {
             let Some((next, step)) = node.child(segment) else {
@@ -187,7 +188,7 @@ impl Node {
         Some(member.key_span.clone())
     }
 
-    fn child(&self, segment: &Segment) -> Option<(&Node, Segment)> {
+    fn child(&self, segment: &Segment) -> Option<(&Node<'a>, Segment)> {
         match (&self.value, segment) {
             (Value::Array(nodes), Segment::Index(wanted)) => {
                 let kept = nodes.iter().enumerate().filter(|(_, node)| !node.dropped);
@@ -197,7 +198,7 @@ impl Node {
                 let kept = || members.iter().filter(|member| !member.node.dropped);
                 let exact = kept().find(|member| member.key == *wanted);
                 let found = exact.or_else(|| kept().find(|member| same_limit(&member.key, wanted)));
-                found.map(|member| (&member.node, Segment::Key(member.key.clone())))
+                found.map(|member| (&member.node, Segment::key(&member.key)))
             }
             _ => None,
         }

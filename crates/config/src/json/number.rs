@@ -4,9 +4,9 @@ use super::Value;
 use super::parse::Parser;
 use crate::suggest::{bytes, clipped};
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// A number, and whether it has to be dropped.
-    pub(super) fn number(&mut self) -> (Value, bool) {
+    pub(super) fn number(&mut self) -> (Value<'a>, bool) {
         let rest = &self.text[self.offset..];
         let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_');
         let text = &rest[..rest.find(|c| !part(c)).unwrap_or(rest.len())];
@@ -28,7 +28,7 @@ impl Parser<'_> {
 }
 
 /// The value of a well-formed number, as serde_json would have it.
-fn value(text: &str) -> Option<Value> {
+fn value(text: &str) -> Option<Value<'_>> {
     if let Ok(number) = text.parse() {
         return Some(Value::Unsigned(number));
     }

@@ -1,5 +1,6 @@
 //! Parent: the reader of JSON that goes on after a fault.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{Lines, MOST_LEVELS, Member, Node, TextFault, Value};
@@ -12,27 +13,32 @@ pub(super) struct Stop;
 
 /// Reads `text`, and tells what is wrong with it as JSON. Without a tree at
 /// least one fault is told.
-pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<TextFault>) {
+pub(crate) fn parse(text: &str) -> (Option<Node<'_>>, Vec<TextFault>) {
     let mut parser = Parser::new(text);
     let root = parser.document().ok();
     (root, parser.faults)
 }
 
+/// A segment of the path to what is being read; owned by nobody but a fault.
+enum Step<'a> {
+    Key(Cow<'a, str>),
+    Index(usize),
+}
+
 pub(super) struct Parser<'a> {
     pub(super) text: &'a str,
     pub(super) offset: usize,
-    path: KeyPath,
+    path: Vec<Step<'a>>,
     faults: Vec<TextFault>,
     comments: bool,
 }
 
 impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str) -> Parser<'a> {
-        let path = KeyPath::default();
-        Parser { text, offset: 0, path, faults: Vec::new(), comments: false }
+        Parser { text, offset: 0, path: Vec::new(), faults: Vec::new(), comments: false }
     }
 
-    fn document(&mut self) -> Result<Node, Stop> {
+    fn document(&mut self) -> Result<Node<'a>, Stop> {
         const MARK: &str = "\u{feff}";
         if self.text.starts_with(MARK) {
             self.offset = MARK.len();
@@ -78,7 +84,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn value(&mut self, level: usize) -> Result<Node, Stop> {
+    fn value(&mut self, level: usize) -> Result<Node<'a>, Stop> {
         self.skip_space()?;
         let start = self.offset;
         let (value, dropped) = match self.peek() {
@@ -104,7 +110,7 @@ impl<'a> Parser<'a> {
         Ok(Node { span: start..self.offset, value, dropped })
     }
 
-    fn array(&mut self, level: usize) -> Result<Vec<Node>, Stop> {
+    fn array(&mut self, level: usize) -> Result<Vec<Node<'a>>, Stop> {
         let open = self.offset;
         self.offset += 1;
         let mut nodes = Vec::new();
@@ -113,9 +119,9 @@ impl<'a> Parser<'a> {
             if self.peek() == Some(']') && nodes.is_empty() {
                 break;
             }
-            self.path.0.push(Segment::Index(nodes.len()));
+            self.path.push(Step::Index(nodes.len()));
             let node = self.not_at_end(open).and_then(|()| self.value(level + 1));
-            self.path.0.pop();
+            self.path.pop();
             nodes.push(node?);
             if !self.another(open, ']')? {
                 break;
@@ -125,7 +131,7 @@ impl<'a> Parser<'a> {
         Ok(nodes)
     }
 
-    fn object(&mut self, level: usize) -> Result<Vec<Member>, Stop> {
+    fn object(&mut self, level: usize) -> Result<Vec<Member<'a>>, Stop> {
         let open = self.offset;
         self.offset += 1;
         let mut members = Vec::new();
@@ -147,7 +153,7 @@ impl<'a> Parser<'a> {
         Ok(members)
     }
 
-    fn member(&mut self, level: usize) -> Result<Member, Stop> {
+    fn member(&mut self, level: usize) -> Result<Member<'a>, Stop> {
         let start = self.offset;
         let (key, sound) = self.key()?;
         let key_span = start..self.offset;
@@ -161,27 +167,27 @@ impl<'a> Parser<'a> {
                 return Err(self.stop(self.offset..self.offset + width, message, None));
             }
         }
-        self.path.0.push(Segment::Key(key));
+        self.path.push(Step::Key(key));
         let node = self.value(level + 1);
-        let Some(Segment::Key(key)) = self.path.0.pop() else { return Err(Stop) };
+        let Some(Step::Key(key)) = self.path.pop() else { return Err(Stop) };
         let mut node = node?;
         node.dropped |= !sound;
         Ok(Member { key, key_span, node })
     }
 
-    fn key(&mut self) -> Result<(String, bool), Stop> {
+    fn key(&mut self) -> Result<(Cow<'a, str>, bool), Stop> {
         let start = self.offset;
         match self.peek() {
             Some('"') => return self.string(),
             Some('\'') => drop(self.single_quotes()?),
             Some(c) if c.is_alphabetic() || c == '_' => {
-                let rest = &self.text[start..];
+                let rest: &'a str = &self.text[start..];
                 let word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-                let key = &rest[..rest.find(|c| !word(c)).unwrap_or(rest.len())];
+                let key: &'a str = &rest[..rest.find(|c| !word(c)).unwrap_or(rest.len())];
                 self.offset += key.len();
                 let help = format!("write \"{key}\"");
                 self.fault(start..self.offset, "keys are in double quotes", Some(&help));
-                return Ok((key.to_owned(), true));
+                return Ok((key.into(), true));
             }
             other => {
                 let got = other.map_or("the end".to_owned(), |c| self.unexpected(c));
@@ -190,7 +196,7 @@ impl<'a> Parser<'a> {
                 return Err(self.stop(start..start + width, message, None));
             }
         }
-        Ok((self.text[start + 1..self.offset - 1].to_owned(), false))
+        Ok((Cow::Borrowed(&self.text[start + 1..self.offset - 1]), false))
     }
 
     /// After an element: true before another one, false before `close`.
@@ -235,7 +241,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Words: `true`, `false`, `null`, and what other languages have.
-    fn word(&mut self) -> (Value, bool) {
+    fn word(&mut self) -> (Value<'a>, bool) {
         let rest = &self.text[self.offset..];
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
         let word = &rest[..end];
@@ -257,7 +263,14 @@ impl<'a> Parser<'a> {
         (Value::Null, true)
     }
 
-    fn drop_duplicates(&mut self, members: &mut [Member]) {
+    fn drop_duplicates(&mut self, members: &mut [Member<'a>]) {
+        // Most objects have few keys, and no key twice.
+        let twice = |(index, member): (usize, &Member<'_>)| {
+            members[..index].iter().any(|earlier| earlier.key == member.key)
+        };
+        if members.len() <= 8 && !members.iter().enumerate().any(twice) {
+            return;
+        }
         let mut order: Vec<usize> = (0..members.len()).collect();
         order.sort_by(|&a, &b| members[a].key.cmp(&members[b].key));
         for pair in order.windows(2) {
@@ -268,10 +281,10 @@ impl<'a> Parser<'a> {
             members[second].node.dropped = true;
             if self.faults.len() <= MOST_FAULTS {
                 let place = self.position(members[first].key_span.start);
-                self.path.0.push(Segment::Key(members[second].key.clone()));
+                self.path.push(Step::Key(members[second].key.clone()));
                 let message = format!("duplicate key, already given at {place}");
                 self.fault(members[second].key_span.clone(), message, Some("keep one of them"));
-                self.path.0.pop();
+                self.path.pop();
             }
         }
     }
@@ -330,7 +343,8 @@ impl<'a> Parser<'a> {
     ) {
         if self.faults.len() <= MOST_FAULTS {
             let suggestion = suggestion.map(str::to_owned);
-            let (path, message) = (self.path.clone(), message.into());
+            let path = KeyPath(self.path.iter().map(Step::segment).collect());
+            let message = message.into();
             self.faults.push(TextFault { path, span, message, suggestion });
         }
     }
@@ -343,6 +357,15 @@ impl<'a> Parser<'a> {
     ) -> Stop {
         self.fault(span, message, suggestion);
         Stop
+    }
+}
+
+impl Step<'_> {
+    fn segment(&self) -> Segment {
+        match self {
+            Step::Key(key) => Segment::key(key),
+            Step::Index(index) => Segment::Index(*index),
+        }
     }
 }
 

@@ -1,18 +1,21 @@
 //! Parent: strings and their escapes.
 
+use std::borrow::Cow;
+
 use super::Value;
 use super::parse::{Parser, Stop};
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// A string in double quotes, and whether it is as it should be.
-    pub(super) fn string(&mut self) -> Result<(String, bool), Stop> {
+    pub(super) fn string(&mut self) -> Result<(Cow<'a, str>, bool), Stop> {
         let open = self.offset;
         self.offset += 1;
-        let (mut string, mut sound) = (String::new(), true);
+        // Without an escape it is a part of the text.
+        let (mut string, mut sound) = (Cow::Borrowed(""), true);
         loop {
-            let rest = &self.text[self.offset..];
+            let rest: &'a str = &self.text[self.offset..];
             let plain = rest.find(|c: char| c == '"' || c == '\\' || c < ' ').unwrap_or(rest.len());
-            string.push_str(&rest[..plain]);
+            string += &rest[..plain];
             self.offset += plain;
             let at = self.offset;
             match rest[plain..].chars().next() {
@@ -21,7 +24,7 @@ impl Parser<'_> {
                     return Ok((string, sound));
                 }
                 Some('\\') => match self.escape() {
-                    Some(c) => string.push(c),
+                    Some(c) => string.to_mut().push(c),
                     None => sound = false,
                 },
                 Some('\n' | '\r') | None => {
@@ -95,7 +98,7 @@ impl Parser<'_> {
     }
 
     /// A string as other languages write it: a fault, and skipped.
-    pub(super) fn single_quotes(&mut self) -> Result<Value, Stop> {
+    pub(super) fn single_quotes(&mut self) -> Result<Value<'a>, Stop> {
         let start = self.offset;
         let inside = &self.text[start + 1..];
         let line = inside.split('\n').next().unwrap_or_default();
