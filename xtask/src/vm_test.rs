@@ -71,8 +71,9 @@ fn run_cells(options: &Options, cells: &[Cell]) -> Result<Vec<Outcome>> {
     let workshop = Workshop::new(options)?;
     let prepared: Vec<_> = cells.iter().map(|cell| (cell, workshop.prepare(cell))).collect();
     // The longest first, so that no processor waits for it at the end.
-    let (long, short): (Vec<_>, Vec<_>) =
-        prepared.iter().partition(|(cell, _)| cell.share == Share::Kernel);
+    let (long, short): (Vec<_>, Vec<_>) = prepared
+        .iter()
+        .partition(|(cell, _)| matches!(cell.share, Share::Kernel | Share::Launches));
     let queue = Mutex::new(long.into_iter().chain(short));
     let accelerator = workshop.accelerator(&prepared);
     let outcomes = Mutex::new(Vec::new());

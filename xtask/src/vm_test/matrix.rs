@@ -21,6 +21,8 @@ pub(super) struct Cell {
 pub(super) enum Share {
     /// What differs from kernel to kernel.
     Kernel,
+    /// Of this, not what depends on the age of the kernel only.
+    Launches,
     /// Of this, what label systems and cgroups have a part in.
     Rest,
     /// Of this, cgroups alone.
@@ -113,10 +115,10 @@ const fn with_libselinux(name: &'static str, kernel: Linux, cgroups: Cgroups) ->
 pub(super) static CELLS: [Cell; 14] = [
     cell("6.1-v2-selinux", LINUX_6_1, Cgroups::V2, Lsm::Selinux, Share::Rest),
     cell("6.1-v1-apparmor", LINUX_6_1, Cgroups::V1, Lsm::AppArmor, Share::Rest),
-    cell("6.12-v2-apparmor", LINUX_6_12, Cgroups::V2, Lsm::AppArmor, Share::Rest),
+    cell("6.12-v2-apparmor", LINUX_6_12, Cgroups::V2, Lsm::AppArmor, Share::Labels),
     cell("6.1-v2-apparmor", LINUX_6_1, Cgroups::V2, Lsm::AppArmor, Share::Labels),
-    cell("6.1-hybrid", LINUX_6_1, Cgroups::Hybrid, Lsm::None, Share::Rest),
-    cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux, Share::Kernel),
+    cell("6.1-hybrid", LINUX_6_1, Cgroups::Hybrid, Lsm::None, Share::Cgroups),
+    cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux, Share::Launches),
     cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None, Share::Cgroups),
     cell("5.10-v1-selinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux, Share::Kernel),
     cell("newest-v2-apparmor", LINUX_NEWEST, Cgroups::V2, Lsm::AppArmor, Share::Rest),

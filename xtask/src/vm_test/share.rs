@@ -45,22 +45,26 @@ const OF_THE_HOST: LeftOut = LeftOut {
     ],
 };
 
-/// Label systems and cgroups have no part in these: one cell of each kernel has them.
+/// What depends on the age of the kernel only: the oldest has it here, and a recent one is
+/// the host's.
 const OF_KERNELS: LeftOut = LeftOut {
-    programs: &["nsinit-namespaces/", "nsinit-network/", "nsinit-rootfs/", "nsinit/launch"],
+    programs: &["nsinit-network/", "nsinit-rootfs/"],
     tests: &[
         "builtin::",
         "clocks::",
         "doctor::",
         "hints::",
         "hostile::",
-        "joining::",
-        "lifecycle::",
         "mounts::",
         "network::",
         "outer_filter::",
-        "regressions::",
     ],
+};
+
+/// What a child is placed in a cgroup by, and found in again: one cell of each version.
+const OF_LAUNCHES: LeftOut = LeftOut {
+    programs: &["nsinit-namespaces/", "nsinit/launch"],
+    tests: &["joining::", "lifecycle::", "regressions::"],
 };
 
 /// The program of the black-box tests.
@@ -79,7 +83,8 @@ const OF_LABELS: [&str; 4] = ["apparmor", "label", "security::", "selinux"];
 pub(super) fn orders(share: Share, programs: &[TestProgram], filter: &[String]) -> String {
     let left_out: &[LeftOut] = match share {
         Share::Kernel => &[OF_THE_HOST],
-        Share::Rest => &[OF_THE_HOST, OF_KERNELS],
+        Share::Launches => &[OF_THE_HOST, OF_KERNELS],
+        Share::Rest => &[OF_THE_HOST, OF_KERNELS, OF_LAUNCHES],
         // They name what they take.
         Share::Cgroups | Share::Labels => &[OF_THE_HOST],
     };
@@ -108,7 +113,7 @@ pub(super) fn orders(share: Share, programs: &[TestProgram], filter: &[String]) 
 fn has(share: Share, left_out: &[LeftOut], program: &str) -> bool {
     let mut starts = left_out.iter().flat_map(|left_out| left_out.programs);
     let of_share = match share {
-        Share::Kernel | Share::Rest => true,
+        Share::Kernel | Share::Launches | Share::Rest => true,
         Share::Cgroups => program == BLACK_BOX || program.starts_with("nsinit-cgroups/"),
         Share::Labels => program == BLACK_BOX || program.starts_with("nsinit-security/"),
     };
@@ -129,6 +134,8 @@ mod tests {
         assert!(lines[0].starts_with("root /tests/tests/main\t--test-threads=1"), "{text}");
         assert!(lines[1].contains("\t--skip=errors::\t") && lines[1].ends_with("\tword"), "{text}");
         assert_eq!(orders(Share::Kernel, &programs, &[]).lines().count(), 4);
+        assert!(text.contains("\t--skip=joining::\t"), "{text}");
+        assert!(!orders(Share::Launches, &programs, &[]).contains("joining::"));
         let text = orders(Share::Labels, &programs, &[]);
         assert!(text.contains("\tselinux\n"), "{text}");
     }

@@ -290,7 +290,9 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn skip_space(&mut self) -> Result<(), Stop> {
-        loop {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r' | b'/' | b'#') =
+            self.text.as_bytes().get(self.offset)
+        {
             let rest = &self.text[self.offset..];
             let spaces = rest.len() - rest.trim_start_matches([' ', '\t', '\n', '\r']).len();
             self.offset += spaces;
@@ -306,7 +308,7 @@ impl<'a> Parser<'a> {
                     }
                 }
             } else {
-                return Ok(());
+                break;
             };
             if !self.comments {
                 let span = self.offset..self.offset + length;
@@ -315,6 +317,7 @@ impl<'a> Parser<'a> {
             self.comments = true;
             self.offset += length;
         }
+        Ok(())
     }
 
     pub(super) fn peek(&self) -> Option<char> {
