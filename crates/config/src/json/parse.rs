@@ -19,7 +19,7 @@ pub(crate) fn parse(text: &str) -> (Option<Node<'_>>, Vec<TextFault>) {
     (root, parser.faults)
 }
 
-/// A segment of the path to what is being read; owned by nobody but a fault.
+/// A segment of the path to what is being read, which becomes a [`Segment`] in a fault only.
 enum Step<'a> {
     Key(Cow<'a, str>),
     Index(usize),
