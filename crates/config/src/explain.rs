@@ -29,9 +29,10 @@ pub(crate) fn text(text: &str, name: &str, cause: &serde_json::Error) -> Faults 
 
 /// What was found in a value that was read from `text`.
 pub(crate) fn in_text(text: &str, name: &str, list: Vec<Finding>) -> Faults {
-    match json::parse(text) {
-        (Some(root), _) => told(text, name, placed(list, &root).collect()),
-        (None, _) => findings(list),
+    let paths: Vec<&KeyPath> = list.iter().map(|finding| &finding.path).collect();
+    match json::parse_along(text, &paths) {
+        Some(root) => told(text, name, placed(list, &root).collect()),
+        None => findings(list),
     }
 }
 

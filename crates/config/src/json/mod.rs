@@ -11,7 +11,7 @@ mod string;
 use std::borrow::Cow;
 use std::ops::Range;
 
-pub(crate) use parse::parse;
+pub(crate) use parse::{parse, parse_along};
 pub(crate) use position::{Lines, Position};
 
 use crate::key_path::{KeyPath, Segment};

@@ -4,7 +4,7 @@ use super::Value;
 use super::parse::Parser;
 use crate::suggest::{bytes, clipped};
 
-impl<'a> Parser<'a> {
+impl<'a> Parser<'a, '_> {
     /// A number, and whether it has to be dropped.
     pub(super) fn number(&mut self) -> (Value<'a>, bool) {
         let rest = &self.text[self.offset..];

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Lines, MOST_LEVELS, Member, Node, TextFault, Value};
+use super::{Lines, MOST_LEVELS, Member, Node, TextFault, Value, same_limit};
 use crate::fault::MOST_FAULTS;
 use crate::key_path::{KeyPath, Segment};
 use crate::suggest::is_printable;
@@ -19,23 +19,33 @@ pub(crate) fn parse(text: &str) -> (Option<Node<'_>>, Vec<TextFault>) {
     (root, parser.faults)
 }
 
+/// Reads `text`, which is sound, as far as these paths lead into it: what they do not lead
+/// into is an empty value, at its place.
+pub(crate) fn parse_along<'a>(text: &'a str, paths: &[&KeyPath]) -> Option<Node<'a>> {
+    let mut parser = Parser { along: Some(paths), ..Parser::new(text) };
+    parser.document().ok()
+}
+
 /// A segment of the path to what is being read, which becomes a [`Segment`] in a fault only.
 enum Step<'a> {
     Key(Cow<'a, str>),
     Index(usize),
 }
 
-pub(super) struct Parser<'a> {
+pub(super) struct Parser<'a, 'p> {
     pub(super) text: &'a str,
     pub(super) offset: usize,
     path: Vec<Step<'a>>,
+    /// What is read in a text that is sound; `None` for all of any text.
+    along: Option<&'p [&'p KeyPath]>,
     faults: Vec<TextFault>,
     comments: bool,
 }
 
-impl<'a> Parser<'a> {
-    pub(super) fn new(text: &'a str) -> Parser<'a> {
-        Parser { text, offset: 0, path: Vec::new(), faults: Vec::new(), comments: false }
+impl<'a> Parser<'a, '_> {
+    pub(super) fn new(text: &'a str) -> Parser<'a, 'static> {
+        let (path, faults) = (Vec::new(), Vec::new());
+        Parser { text, offset: 0, path, along: None, faults, comments: false }
     }
 
     fn document(&mut self) -> Result<Node<'a>, Stop> {
@@ -92,6 +102,7 @@ impl<'a> Parser<'a> {
                 let message = format!("nested deeper than {MOST_LEVELS}");
                 return Err(self.stop(start..start + 1, message, None));
             }
+            Some('{' | '[') if !self.is_wanted() => (self.pass_over()?, false),
             Some('{') => (Value::Object(self.object(level)?), false),
             Some('[') => (Value::Array(self.array(level)?), false),
             Some('"') => {
@@ -108,6 +119,36 @@ impl<'a> Parser<'a> {
             None => return Err(self.stop(start..start, "expected a value, got the end", None)),
         };
         Ok(Node { span: start..self.offset, value, dropped })
+    }
+
+    /// Whether something inside of what comes next is to be read.
+    fn is_wanted(&self) -> bool {
+        let leads_on = |path: &&KeyPath| {
+            let mut both = self.path.iter().zip(&path.0);
+            path.0.len() > self.path.len() && both.all(|(step, segment)| step.is(segment))
+        };
+        self.along.is_none_or(|paths| paths.iter().any(leads_on))
+    }
+
+    /// To the end of an object or an array that is sound.
+    fn pass_over(&mut self) -> Result<Value<'a>, Stop> {
+        let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+        for (length, byte) in self.text[self.offset..].bytes().enumerate() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = !in_string,
+                _ if in_string => {}
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' if depth == 1 => {
+                    self.offset += length + 1;
+                    return Ok(Value::Null);
+                }
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
+        }
+        Err(Stop)
     }
 
     fn array(&mut self, level: usize) -> Result<Vec<Node<'a>>, Stop> {
@@ -364,6 +405,15 @@ impl<'a> Parser<'a> {
 }
 
 impl Step<'_> {
+    /// Whether a value has at this segment what the text has here.
+    fn is(&self, segment: &Segment) -> bool {
+        match (self, segment) {
+            (Step::Key(key), Segment::Key(wanted)) => key == wanted || same_limit(key, wanted),
+            (Step::Index(index), Segment::Index(wanted)) => index == wanted,
+            _ => false,
+        }
+    }
+
     fn segment(&self) -> Segment {
         match self {
             Step::Key(key) => Segment::key(key),
@@ -374,4 +424,23 @@ impl Step<'_> {
 
 fn is_word(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_paths_do_not_lead_into_keeps_its_place() {
+        let text = r#"{"a": [{"b": "}\"]\\"}, 1], "c": {"d": [2, {"{": "]"}], "e": 3}, "f": 4}"#;
+        let path = |keys: &[&str]| KeyPath(keys.iter().map(|key| Segment::key(key)).collect());
+        let wanted = path(&["c", "d"]);
+        let (whole, along) = (parse(text).0.unwrap(), parse_along(text, &[&wanted]).unwrap());
+        for path in [path(&["a"]), path(&["c"]), wanted, path(&["c", "e"]), path(&["f"])] {
+            assert_eq!(along.find(&path).0.span, whole.find(&path).0.span, "{path:?}");
+            assert_eq!(along.key_span(&path), whole.key_span(&path), "{path:?}");
+        }
+        assert!(matches!(along.find(&path(&["a"])).0.value, Value::Null));
+        assert!(matches!(along.find(&path(&["c"])).0.value, Value::Object(_)));
+    }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Value;
 use super::parse::{Parser, Stop};
 
-impl<'a> Parser<'a> {
+impl<'a> Parser<'a, '_> {
     /// A string in double quotes, and whether it is as it should be.
     pub(super) fn string(&mut self) -> Result<(Cow<'a, str>, bool), Stop> {
         let open = self.offset;
