@@ -31,19 +31,10 @@ fn it_has_the_environment_of_its_configuration() {
 #[test]
 fn secrets_of_the_host_are_not_in_it() {
     require!(Container);
+    let script = "for path in /etc/shadow /etc/ssh /etc/ssl/private /etc/sudoers /home /var/lib/dpkg; \
+                  do test -e $path && ls -A $path; done; exit 0";
     for sandbox in builtin() {
-        for path in [
-            "/etc/shadow",
-            "/etc/ssh",
-            "/etc/ssl/private",
-            "/etc/sudoers",
-            "/home",
-            "/var/lib/dpkg",
-        ] {
-            let outcome =
-                sandbox.run(["sh", "-c", &format!("test -e {path} && ls -A {path} || true")]);
-            outcome.code(0).stdout("");
-        }
+        sandbox.run(["sh", "-c", script]).code(0).stdout("");
     }
 }
 

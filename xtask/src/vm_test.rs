@@ -73,7 +73,7 @@ fn run_cells(options: &Options, cells: &[Cell]) -> Result<Vec<Outcome>> {
     // The longest first, so that no processor waits for it at the end.
     let (long, short): (Vec<_>, Vec<_>) = prepared
         .iter()
-        .partition(|(cell, _)| matches!(cell.share, Share::Kernel | Share::Launches));
+        .partition(|(cell, _)| matches!(cell.share, Share::All | Share::Launches | Share::Age));
     let queue = Mutex::new(long.into_iter().chain(short));
     let accelerator = workshop.accelerator(&prepared);
     let outcomes = Mutex::new(Vec::new());
@@ -113,7 +113,7 @@ fn verdict(outcomes: &[Outcome], strict: bool) -> ExitCode {
 fn chosen(options: &Options) -> Result<Vec<Cell>> {
     if let (Some(image), Some(modules)) = (options.kernel.clone(), options.modules.clone()) {
         let kernel = Linux::Files { image, modules };
-        return Ok(vec![matrix::cell("kernel", kernel, Cgroups::V2, Lsm::None, Share::Kernel)]);
+        return Ok(vec![matrix::cell("kernel", kernel, Cgroups::V2, Lsm::None, Share::All)]);
     }
     if let Some(name) =
         options.cells.iter().find(|name| CELLS.iter().all(|cell| cell.name != **name))

@@ -20,7 +20,9 @@ pub(super) struct Cell {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Share {
     /// What differs from kernel to kernel.
-    Kernel,
+    All,
+    /// Of this, what depends on the age of the kernel, and cgroups.
+    Age,
     /// Of this, not what depends on the age of the kernel only.
     Launches,
     /// Of this, what label systems and cgroups have a part in.
@@ -112,7 +114,7 @@ const fn with_libselinux(name: &'static str, kernel: Linux, cgroups: Cgroups) ->
     cell
 }
 
-pub(super) static CELLS: [Cell; 14] = [
+pub(super) static CELLS: [Cell; 15] = [
     cell("6.1-v2-selinux", LINUX_6_1, Cgroups::V2, Lsm::Selinux, Share::Rest),
     cell("6.1-v1-apparmor", LINUX_6_1, Cgroups::V1, Lsm::AppArmor, Share::Rest),
     cell("6.12-v2-apparmor", LINUX_6_12, Cgroups::V2, Lsm::AppArmor, Share::Labels),
@@ -120,13 +122,14 @@ pub(super) static CELLS: [Cell; 14] = [
     cell("6.1-hybrid", LINUX_6_1, Cgroups::Hybrid, Lsm::None, Share::Cgroups),
     cell("6.12-v2-selinux", LINUX_6_12, Cgroups::V2, Lsm::Selinux, Share::Launches),
     cell("6.12-v1", LINUX_6_12, Cgroups::V1, Lsm::None, Share::Cgroups),
-    cell("5.10-v1-selinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux, Share::Kernel),
+    cell("5.10-v1-selinux", LINUX_5_10, Cgroups::V1, Lsm::Selinux, Share::Launches),
+    cell("5.10-v2-apparmor", LINUX_5_10, Cgroups::V2, Lsm::AppArmor, Share::Age),
     cell("newest-v2-apparmor", LINUX_NEWEST, Cgroups::V2, Lsm::AppArmor, Share::Rest),
     with_systemd(cell("6.1-v2-systemd", LINUX_6_1, Cgroups::V2, Lsm::None, Share::Cgroups)),
     with_libselinux("6.1-v2-libselinux", LINUX_6_1, Cgroups::V2),
     with_libselinux("6.12-v2-libselinux", LINUX_6_12, Cgroups::V2),
     with_libselinux("5.10-v1-libselinux", LINUX_5_10, Cgroups::V1),
-    cell("host", Linux::Host, Cgroups::V2, Lsm::None, Share::Kernel),
+    cell("host", Linux::Host, Cgroups::V2, Lsm::None, Share::All),
 ];
 
 /// How many of them `--quick` takes, from the first.
