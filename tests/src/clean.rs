@@ -1,9 +1,27 @@
 //! Nothing is left of a container that has ended.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+
+/// The processes that were there before the first sandbox: most of a machine's, and none
+/// of a container's.
+static OTHERS: LazyLock<HashSet<OsString>> = LazyLock::new(|| processes().collect());
+
+/// To be called before any container of this process is there.
+pub(crate) fn note_others() {
+    LazyLock::force(&OTHERS);
+}
+
+fn processes() -> impl Iterator<Item = OsString> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let names = entries.map(|entry| entry.file_name());
+    names.filter(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
+}
 
 /// What identifies a container's remains.
 pub(crate) struct Traces<'a> {
@@ -91,8 +109,8 @@ impl Traces<'_> {
             fs::metadata(path)
                 .is_ok_and(|facts| (facts.dev(), facts.ino()) == (root.dev(), root.ino()))
         };
-        for process in fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
-            let path = process.path();
+        for process in processes().filter(|name| !OTHERS.contains(name)) {
+            let path = Path::new("/proc").join(process);
             let cgroup = fs::read_to_string(path.join("cgroup")).unwrap_or_default();
             if is_root(&path.join("root"))
                 || is_root(&path.join("cwd"))

@@ -1,13 +1,16 @@
 //! A run that has not ended.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::{Outcome, caller};
 
@@ -15,15 +18,49 @@ use crate::{Outcome, caller};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `nsinit` in the background. Dropping it kills it and waits.
+///
+/// It has no threads and no intervals: on an emulated machine these would cost more
+/// than what is tested. So the program's output is taken while somebody waits only.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
+    process: OwnedFd,
     command: String,
-    lines: Receiver<Vec<u8>>,
-    seen: Vec<u8>,
-    /// None after the end.
-    stderr: Option<Receiver<Vec<u8>>>,
+    stdout: Heard,
+    stderr: Heard,
+    /// So much of standard output [`Running::until`] has looked at.
+    looked_at: usize,
+    ended: bool,
     pid_file: PathBuf,
+}
+
+/// A pipe, which is gone after its end, and what came through it.
+#[derive(Debug)]
+struct Heard {
+    pipe: Option<OwnedFd>,
+    bytes: Vec<u8>,
+}
+
+impl Heard {
+    fn new(pipe: Option<impl Into<OwnedFd>>) -> Heard {
+        let pipe = pipe.expect("the output is a pipe").into();
+        fcntl_setfl(&pipe, OFlags::NONBLOCK).expect("a pipe");
+        Heard { pipe: Some(pipe), bytes: Vec::new() }
+    }
+
+    /// Takes what is there.
+    fn take(&mut self) {
+        let mut buffer = [0; 4096];
+        while let Some(pipe) = &self.pipe {
+            match rustix::io::read(pipe, &mut buffer) {
+                Ok(0) => self.pipe = None,
+                Ok(count) => self.bytes.extend_from_slice(&buffer[..count]),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(errno) => panic!("the program's output: {errno}"),
+            }
+        }
+    }
 }
 
 impl Running {
@@ -31,25 +68,35 @@ impl Running {
         let shown = caller::shown(&command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
-        let (sender, lines) = channel();
-        let stdout = child.stdout.take().expect("stdout is a pipe");
-        std::thread::spawn(move || {
-            let mut reader = BufReader::new(stdout);
-            let mut line = Vec::new();
-            while reader.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
-                if sender.send(std::mem::take(&mut line)).is_err() {
-                    break;
-                }
-            }
-        });
-        let mut errors = child.stderr.take().expect("stderr is a pipe");
-        let (sender, stderr) = channel();
-        std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            drop(errors.read_to_end(&mut bytes));
-            drop(sender.send(bytes));
-        });
-        Running { child, command: shown, lines, seen: Vec::new(), stderr: Some(stderr), pid_file }
+        let process = pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
+        Running {
+            process: process.expect("a child of this process"),
+            command: shown,
+            stdout: Heard::new(child.stdout.take()),
+            stderr: Heard::new(child.stderr.take()),
+            child,
+            looked_at: 0,
+            ended: false,
+            pid_file,
+        }
+    }
+
+    /// Waits until something is heard, with `end` also until the launcher has ended;
+    /// false after the deadline.
+    fn hear(&mut self, end: bool, deadline: Instant) -> bool {
+        let Some(left) = deadline.checked_duration_since(Instant::now()) else { return false };
+        let sources = [&self.stdout.pipe, &self.stderr.pipe].map(Option::as_ref);
+        let sources = sources.into_iter().flatten().chain(end.then_some(&self.process));
+        let mut polled: Vec<_> = sources.map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+        let left = Timespec::try_from(left).expect("some seconds");
+        match poll(&mut polled, Some(&left)) {
+            Ok(0) => return false,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => panic!("{}: {errno}", self.command),
+        }
+        self.stdout.take();
+        self.stderr.take();
+        true
     }
 
     /// Waits until the program has printed this line.
@@ -61,28 +108,37 @@ impl Running {
     #[must_use]
     pub fn until(mut self, line: &str) -> Running {
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            let Ok(next) =
-                self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            else {
-                let command = self.command.clone();
-                let (out, err) = (self.seen.clone(), self.end());
-                panic!("{command} never printed {line:?}: {}{err}", String::from_utf8_lossy(&out));
-            };
-            self.seen.extend_from_slice(&next);
-            if next.strip_suffix(b"\n") == Some(line.as_bytes()) {
-                return self;
+        while !self.has_printed(line) {
+            if self.stdout.pipe.is_none() || !self.hear(false, deadline) {
+                let err = self.end();
+                let out = String::from_utf8_lossy(&self.stdout.bytes);
+                panic!("{} never printed {line:?}: {out}{err}", self.command);
             }
         }
+        self
+    }
+
+    /// Whether this line is among those not looked at, as far as it.
+    fn has_printed(&mut self, line: &str) -> bool {
+        let new = self.stdout.bytes[self.looked_at..].split_inclusive(|byte| *byte == b'\n');
+        for text in new.filter(|text| text.ends_with(b"\n")) {
+            self.looked_at += text.len();
+            if text.strip_suffix(b"\n") == Some(line.as_bytes()) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Kills the launcher and returns its standard error.
     fn end(&mut self) -> String {
+        self.ended = true;
         drop(self.child.kill());
         drop(self.child.wait());
         // Somebody who outlives the launcher may hold it open.
-        let stderr = self.stderr.take().and_then(|text| text.recv_timeout(PATIENCE / 6).ok());
-        String::from_utf8_lossy(&stderr.unwrap_or_default()).into_owned()
+        let deadline = Instant::now() + PATIENCE / 6;
+        while self.stderr.pipe.is_some() && self.hear(false, deadline) {}
+        String::from_utf8_lossy(&self.stderr.bytes).into_owned()
     }
 
     /// The launcher's pid.
@@ -149,13 +205,14 @@ impl Running {
     /// When the launcher is not a child of this process.
     pub fn ends_within(&mut self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
-        while Instant::now() < deadline {
+        loop {
             if self.child.try_wait().expect("a child of this process").is_some() {
                 return true;
             }
-            std::thread::sleep(Duration::from_millis(2));
+            if !self.hear(true, deadline) {
+                return false;
+            }
         }
-        false
     }
 
     /// Closes the program's standard input and waits for the end of the run.
@@ -183,22 +240,20 @@ impl Running {
             panic!("{command}: did not end: {}", self.end());
         }
         let status = self.child.wait().expect("a child of this process");
-        let mut stdout = std::mem::take(&mut self.seen);
-        let left = || deadline.saturating_duration_since(Instant::now()).max(PATIENCE / 300);
-        while let Ok(line) = self.lines.recv_timeout(left()) {
-            stdout.extend(line);
-        }
-        let stderr = self.stderr.take().and_then(|text| text.recv_timeout(left()).ok());
-        let Some(stderr) = stderr else {
-            panic!("{}: {status}, but somebody outlives the launcher", self.command);
-        };
+        let deadline = deadline.max(Instant::now() + PATIENCE / 300);
+        let is_open = |run: &Running| run.stdout.pipe.is_some() || run.stderr.pipe.is_some();
+        while is_open(&self) && self.hear(false, deadline) {}
+        self.ended = true;
+        assert!(!is_open(&self), "{}: {status}, but somebody outlives the launcher", self.command);
+        let [stdout, stderr] =
+            [&mut self.stdout, &mut self.stderr].map(|heard| std::mem::take(&mut heard.bytes));
         Outcome { command: self.command.clone(), status, stdout, stderr }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.stderr.is_some() {
+        if !self.ended {
             self.end();
         }
     }

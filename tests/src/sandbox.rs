@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::clean::Traces;
+use crate::clean::{Traces, note_others};
 use crate::needs::is_root;
 use crate::{Need, ORDINARY, Outcome, Running, Terminal, caller, programs};
 
@@ -44,6 +44,7 @@ impl Sandbox {
     /// no `container.json`.
     #[must_use]
     pub fn new() -> Sandbox {
+        note_others();
         let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let name = format!("nsinit-test-{process}-{count}");
         let base = std::env::temp_dir().join(&name);
