@@ -21,15 +21,15 @@ pub(super) struct Cell {
 pub(super) enum Share {
     /// What differs from kernel to kernel.
     All,
-    /// Of this, what depends on the age of the kernel, and cgroups.
+    /// What depends on the age of the kernel, and what cgroups have a part in.
     Age,
-    /// Of this, not what depends on the age of the kernel only.
+    /// All, without what depends on the age of the kernel only.
     Launches,
     /// Of this, what label systems and cgroups have a part in.
     Rest,
-    /// Of this, cgroups alone.
+    /// What cgroups have a part in.
     Cgroups,
-    /// Of this, label systems alone.
+    /// What label systems have a part in.
     Labels,
 }
 
