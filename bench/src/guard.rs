@@ -59,6 +59,8 @@ fn second_process(stage: &Path, arguments: &[String]) -> Result {
     sys::unshare(UnshareFlags::NEWPID).map_err(error("unshare"))?;
     let mut command = Command::new("/proc/self/exe");
     command.args(arguments).env(STAGE, stage).stdin(Stdio::null());
+    // Cargo sets it, and rivals with shared libraries would look in its directories first.
+    command.env_remove("LD_LIBRARY_PATH");
     let mut child = command.spawn().map_err(error("own executable"))?;
     let ended = loop {
         if awaited.wait() != libc::SIGCHLD {
