@@ -5,16 +5,25 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The processes that were there before the first sandbox: most of a machine's, and none
-/// of a container's.
-static OTHERS: LazyLock<HashSet<OsString>> = LazyLock::new(|| processes().collect());
+/// The processes that were there before the first sandbox and at every look since: most of
+/// a machine's, and none of a container's.
+static OTHERS: LazyLock<Mutex<HashSet<OsString>>> =
+    LazyLock::new(|| Mutex::new(processes().collect()));
 
 /// To be called before any container of this process is there.
 pub(crate) fn note_others() {
     LazyLock::force(&OTHERS);
+}
+
+/// Those that are not among them.
+fn new_processes() -> Vec<OsString> {
+    let all: HashSet<_> = processes().collect();
+    let mut others = OTHERS.lock().unwrap_or_else(PoisonError::into_inner);
+    others.retain(|name| all.contains(name));
+    all.difference(&others).cloned().collect()
 }
 
 fn processes() -> impl Iterator<Item = OsString> {
@@ -109,7 +118,7 @@ impl Traces<'_> {
             fs::metadata(path)
                 .is_ok_and(|facts| (facts.dev(), facts.ino()) == (root.dev(), root.ino()))
         };
-        for process in processes().filter(|name| !OTHERS.contains(name)) {
+        for process in new_processes() {
             let path = Path::new("/proc").join(process);
             let cgroup = fs::read_to_string(path.join("cgroup")).unwrap_or_default();
             if is_root(&path.join("root"))

@@ -176,13 +176,13 @@ fn descriptors_of_the_caller_do_not_reach_a_joined_program() {
 fn a_working_directory_through_a_descriptor_is_refused() {
     // CVE-2024-21626: for the first process and for a joined one.
     require!(Root);
-    let own = (3..16).map(|number| format!("/proc/self/fd/{number}"));
-    let others =
-        ["/proc/1/fd/3", "/proc/1/fd/9", "/proc/thread-self/fd/3", "/proc/thread-self/fd/9"];
-    for directory in own.chain(others.map(str::to_owned)) {
-        let sandbox =
-            Sandbox::new().with("leak=3,9").config(&format!(r#"{{"working_dir": "{directory}"}}"#));
-        sandbox.run(["probe", "cwd"]).code(125).stdout("");
+    for number in 3..16 {
+        for directory in ["/proc/self/fd", "/proc/1/fd", "/proc/thread-self/fd"] {
+            let sandbox = Sandbox::new()
+                .with("leak=3,9")
+                .config(&format!(r#"{{"working_dir": "{directory}/{number}"}}"#));
+            sandbox.run(["probe", "cwd"]).code(125).stdout("");
+        }
     }
 }
 
