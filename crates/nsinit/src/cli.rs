@@ -134,6 +134,7 @@ impl CommandLine {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum Command {
     /// Run a program: start the container of this directory, or join it if it lives
     Exec(Exec),
@@ -398,7 +399,8 @@ mod tests {
 
     #[test]
     fn every_help_has_examples_and_they_are_understood() {
-        let line = CommandLine::command();
+        let mut line = CommandLine::command();
+        line.build();
         for command in std::iter::once(&line).chain(line.get_subcommands()) {
             let examples = examples(command);
             assert!(!examples.is_empty(), "{}", command.get_name());
