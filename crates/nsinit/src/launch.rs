@@ -100,8 +100,6 @@ impl Plan {
         let init = unsafe { nsinit_namespaces::clone(&request, child) };
         let init = KillOnDrop(Some(init.map_err(Error::Namespaces)?));
         drop((child_end, inherited));
-        // On the launcher's processor init would wait for what the launcher has to do.
-        rustix::thread::sched_yield();
         journal.done(|| format!("clone into new {}", self.namespaces));
         journal.follow(self, ring.as_ref(), init.process().pid());
 
