@@ -20,6 +20,7 @@ mod guard;
 mod markdown;
 mod measure;
 mod options;
+mod order;
 mod report;
 mod rivals;
 mod run;
@@ -57,6 +58,9 @@ fn run(arguments: &[String]) -> Result {
     let options = Options::parse(arguments)?;
     if let Some(stage) = guard::stage() {
         return measured(&stage, options);
+    }
+    if options.order.is_some() {
+        return guard::supervise(arguments, |_| Ok(()));
     }
     let report = match options.from.is_empty() {
         true => guard::supervise(arguments, |stage| Report::read(&[figures(stage)]))?,
@@ -96,6 +100,9 @@ fn measured(stage: &Path, options: Options) -> Result {
         rounds: options.rounds.unwrap_or(ROUNDS),
         rivals: options.rivals,
     };
+    if let Some(path) = &options.order {
+        return order::write(&bench, path);
+    }
     if bench.strace.is_none() {
         println!("not counted: system calls: strace is not installed");
     }

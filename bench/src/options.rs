@@ -17,6 +17,7 @@ cargo xtask bench [OPTION]…
   --svg FILE        draw (a) to (e)
   --markdown FILE   put the tables between the marks in this page
   --from FILE       measure nothing and take the figures from there; may be given several times
+  --order FILE      measure nothing and write a linker script: which functions a start runs
 ";
 
 #[derive(Default)]
@@ -31,6 +32,7 @@ pub(crate) struct Options {
     pub(crate) svg: Option<PathBuf>,
     pub(crate) markdown: Option<PathBuf>,
     pub(crate) from: Vec<PathBuf>,
+    pub(crate) order: Option<PathBuf>,
 }
 
 impl Options {
@@ -49,6 +51,7 @@ impl Options {
                 "--svg" => options.svg = Some(value.into()),
                 "--markdown" => options.markdown = Some(value.into()),
                 "--from" => options.from.push(value.into()),
+                "--order" => options.order = Some(value.into()),
                 _ => return Err(format!("unexpected argument {word:?}\n\n{USAGE}")),
             }
         }

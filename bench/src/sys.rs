@@ -2,6 +2,8 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::ptr::null_mut;
 use std::time::Duration;
 
@@ -80,4 +82,71 @@ fn set_mask(set: &libc::sigset_t) -> io::Result<()> {
 pub(crate) fn unshare(kinds: UnshareFlags) -> io::Result<()> {
     // SAFETY: descriptors are not unshared, and there is one thread.
     Ok(unsafe { rustix::thread::unshare_unsafe(kinds) }?)
+}
+
+/// Has `command` stop when it is executed, for its parent to trace it (ptrace(2)).
+pub(crate) fn trace(command: &mut Command) {
+    let trace_me = || {
+        // SAFETY: this request has no other arguments.
+        match unsafe { libc::ptrace(libc::PTRACE_TRACEME) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: one system call between fork and execve, which allocates nothing.
+    unsafe { command.pre_exec(trace_me) };
+}
+
+/// What a stopped process is told.
+#[derive(Clone, Copy)]
+pub(crate) enum Go {
+    /// One instruction, with this signal; its children are traced, too.
+    Step(i32),
+    /// On its own.
+    Alone,
+}
+
+/// Lets a stopped process go on.
+pub(crate) fn go(pid: i32, how: Go) -> io::Result<()> {
+    let (request, signal) = match how {
+        Go::Step(signal) => (libc::PTRACE_SINGLESTEP, signal),
+        Go::Alone => (libc::PTRACE_DETACH, 0),
+    };
+    request_of(request, pid, 0, usize::try_from(signal).unwrap_or(0))
+}
+
+/// Has the children of a stopped process traced, and execve told.
+pub(crate) fn follow(pid: i32) -> io::Result<()> {
+    let options = libc::PTRACE_O_TRACECLONE
+        | libc::PTRACE_O_TRACEFORK
+        | libc::PTRACE_O_TRACEVFORK
+        | libc::PTRACE_O_TRACEEXEC
+        | libc::PTRACE_O_EXITKILL;
+    request_of(libc::PTRACE_SETOPTIONS, pid, 0, usize::try_from(options).unwrap_or(0))
+}
+
+/// The address of the next instruction of a stopped process.
+pub(crate) fn instruction(pid: i32) -> io::Result<usize> {
+    let mut registers = MaybeUninit::<libc::user_regs_struct>::zeroed();
+    let mut place = libc::iovec {
+        iov_base: registers.as_mut_ptr().cast(),
+        iov_len: size_of::<libc::user_regs_struct>(),
+    };
+    let kind = usize::try_from(libc::NT_PRSTATUS).unwrap_or(0);
+    request_of(libc::PTRACE_GETREGSET, pid, kind, (&raw mut place).addr())?;
+    // SAFETY: the kernel has filled what was zeroed before.
+    let registers = unsafe { registers.assume_init() };
+    #[cfg(target_arch = "x86_64")]
+    let at = registers.rip;
+    #[cfg(target_arch = "aarch64")]
+    let at = registers.pc;
+    Ok(usize::try_from(at).unwrap_or(0))
+}
+
+fn request_of(request: libc::c_uint, pid: i32, address: usize, data: usize) -> io::Result<()> {
+    // SAFETY: of the requests above one stores something, in the place that it is given.
+    match unsafe { libc::ptrace(request, pid, address, data) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }

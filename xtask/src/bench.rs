@@ -13,7 +13,8 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     if !(given("--from") || given("help") || given("--help") || given("-h")) {
         command.arg("--floor").arg(dist::floor()?);
         if !given("--binary") {
-            command.arg("--binary").arg(dist::lean()?);
+            let binary = if given("--order") { dist::with_symbols() } else { dist::lean() };
+            command.arg("--binary").arg(binary?);
         }
     }
     Err(format!("bench: {}", command.exec()))

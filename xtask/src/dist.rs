@@ -8,6 +8,9 @@ use std::process::Command;
 use crate::Result;
 use crate::cargo::{build, cargo, host_triple, output, static_rustflags, succeed, target_dir};
 
+/// Which functions the linker puts side by side; `cargo xtask bench --order` makes it.
+const ORDER: &str = "xtask/start.ld";
+
 /// Builds every artefact that this machine can make.
 ///
 /// The systemd manager is an artefact of its own: its crates would cost every start of
@@ -36,23 +39,34 @@ pub(crate) fn lean() -> Result<PathBuf> {
     static_binary("nsinit", "nsinit", &[])
 }
 
+/// The same with its symbols, apart from the artefacts.
+pub(crate) fn with_symbols() -> Result<PathBuf> {
+    let mut command = static_command("nsinit", &[])?;
+    build(command.env("CARGO_PROFILE_RELEASE_STRIP", "none"))
+}
+
 /// What it is compared with, built in the same way.
 pub(crate) fn floor() -> Result<PathBuf> {
     static_binary("floor", "floor", &[])
 }
 
 fn static_binary(package: &str, name: &str, features: &[&str]) -> Result<PathBuf> {
+    collect(&build(&mut static_command(package, features)?)?, name)
+}
+
+fn static_command(package: &str, features: &[&str]) -> Result<Command> {
     let host = host_triple()?;
     let musl = host.replace("-gnu", "-musl");
     let triple = if is_installed(&musl) { musl } else { host };
-    let mut flags = static_rustflags();
+    // Seen from the workspace's directory, where rustc links.
+    let mut flags = format!("{} -C link-arg=-Wl,-T,{ORDER}", static_rustflags());
     if packs_relocations(&triple) {
         // A start reads them all, and unpacked they are thirty pages.
         flags.push_str(" -C link-arg=-Wl,-z,pack-relative-relocs");
     }
     let mut command = release(package);
     command.args(features).args(["--target", &triple]).env("RUSTFLAGS", flags);
-    collect(&build(&mut command)?, name)
+    Ok(command)
 }
 
 /// The package's binary has its name.

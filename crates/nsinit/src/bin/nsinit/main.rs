@@ -7,8 +7,15 @@ use std::io::{IsTerminal, Write};
 use nsinit::Error;
 use nsinit::cli::{self, CommandLine};
 
+mod arena {
+    #[expect(unsafe_code, reason = "an allocator is unsafe to write")]
+    pub(crate) mod sys;
+}
 #[expect(unsafe_code, reason = "the entry point that the C library calls")]
 mod sys;
+
+#[global_allocator]
+static MEMORY: arena::sys::Arena = arena::sys::Arena::new();
 
 /// What `main` is elsewhere: the exit code.
 fn run(arguments: Vec<OsString>) -> u8 {
