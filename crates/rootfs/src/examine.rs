@@ -44,25 +44,30 @@ pub(crate) enum Last {
 /// A path of the container, without its leading slash, or why it is none.
 pub(crate) fn relative(path: &Path) -> Result<PathBuf, Error> {
     let bytes = path.as_os_str().as_bytes();
-    let reason = if !bytes.starts_with(b"/") {
-        "path is not absolute"
-    } else if bytes.contains(&0) {
-        "path holds a NUL byte"
-    } else if bytes.len() >= PATH_MAX {
-        "path is longer than 4095 bytes"
-    } else if names(bytes).any(|name| name == b"..") {
-        "path holds \"..\""
-    } else if names(bytes).any(|name| name.len() > NAME_MAX) {
-        "path has a component of more than 255 bytes"
-    } else {
-        let mut relative = Vec::with_capacity(bytes.len());
-        names(bytes).for_each(|name| push(&mut relative, name));
-        if !relative.is_empty() {
-            return Ok(path_of(relative));
+    let refuse = |reason| Err(Error::unusable(path, reason));
+    if !bytes.starts_with(b"/") {
+        return refuse("path is not absolute");
+    }
+    if bytes.contains(&0) {
+        return refuse("path holds a NUL byte");
+    }
+    if bytes.len() >= PATH_MAX {
+        return refuse("path is longer than 4095 bytes");
+    }
+    let mut relative = Vec::with_capacity(bytes.len());
+    for name in names(bytes) {
+        match name {
+            b".." => return refuse("path holds \"..\""),
+            _ if name.len() > NAME_MAX => {
+                return refuse("path has a component of more than 255 bytes");
+            }
+            _ => push(&mut relative, name),
         }
-        "path is the root itself"
-    };
-    Err(Error::unusable(path, reason))
+    }
+    match relative.is_empty() {
+        true => refuse("path is the root itself"),
+        false => Ok(path_of(relative)),
+    }
 }
 
 /// The names that a path is made of, `..` included.
