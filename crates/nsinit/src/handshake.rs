@@ -10,9 +10,9 @@
 //!   write uid_map, gid_map
 //!   Mapped ─────────────────────────────▶  become root     only with a user namespace
 //!        ◀────────────── Netlink + socket  only with interfaces
-//!   connect interfaces                     mounts, masks …
-//!   write state and pid file
-//!   Proceed ────────────────────────────▶  covers, pivot_root
+//!   connect interfaces                     mounts, masks, pivot_root
+//!   Proceed ────────────────────────────▶                  only with interfaces
+//!   write state and pid file               names, parameters
 //!        ◀─────────────── Console + pty    only with a terminal
 //!        ◀──────────────────────── Ready
 //!   Start ──────────────────────────────▶  last steps
@@ -22,8 +22,8 @@
 //!        ◀──── Failed { step, errno } + /  at any time; then init waits to be looked at
 //! ```
 //!
-//! Where the launcher has nothing to do between Ready and Start, it sends Start with
-//! Proceed, and init does not wait.
+//! Where the launcher has nothing to do between Ready and Start, it sends Start as soon as
+//! it can, and init does not wait.
 //!
 //! What comes from init is not trusted: a message has a fixed size, at most one
 //! descriptor, and a tag that is expected at that point, or the launch ends.
@@ -49,7 +49,7 @@ pub enum Tag {
     Mapped = 1,
     /// Init: a netlink socket born in the new network namespace, attached.
     Netlink,
-    /// Launcher: the interfaces are connected, and the own files are there to be covered.
+    /// Launcher: the interfaces are connected.
     Proceed,
     /// Init: the pty master, attached.
     Console,

@@ -69,7 +69,7 @@ impl Plan {
     }
 
     /// Makes init and what the container has outside. `record` keeps what it has to know
-    /// of that, and makes the files that init covers, while init mounts.
+    /// of that, while init mounts.
     pub(crate) fn begin<R>(
         &self,
         stdio: &Stdio,
@@ -100,6 +100,8 @@ impl Plan {
         let init = unsafe { nsinit_namespaces::clone(&request, child) };
         let init = KillOnDrop(Some(init.map_err(Error::Namespaces)?));
         drop((child_end, inherited));
+        // On one processor the two take turns: init first, because it will wait for the kernel.
+        rustix::thread::sched_yield();
         journal.done(|| format!("clone into new {}", self.namespaces));
         journal.follow(self, ring.as_ref(), init.process().pid());
 
@@ -232,10 +234,10 @@ impl Created<'_> {
                 }
                 _ => return Err(Error::protocol()),
             }
+            self.send(Tag::Proceed)?;
             journal.done(|| connect_lines(&plan.interfaces).join(", "));
         }
         let recorded = record(self)?;
-        self.send(Tag::Proceed)?;
         journal.done(|| "record the container".into());
         Ok(recorded)
     }

@@ -83,6 +83,10 @@ impl Plan {
         let (interfaces, network) = resources::network(source, &namespaces)?;
         let furniture = filesystem::steps(source, &namespaces, terminal)?;
         filesystem::interleave(&mut steps, furniture, network);
+        if !interfaces.is_empty() {
+            // They may have parameters.
+            steps.push(Step::Await(Tag::Proceed));
+        }
         if terminal {
             steps.push(Step::SendConsole);
         }

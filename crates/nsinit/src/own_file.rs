@@ -13,6 +13,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::process::Pid;
+
+use crate::error::{Error, Result};
+
 /// A file of ours. Dropping it removes it.
 #[derive(Debug)]
 pub(crate) struct OwnFile {
@@ -23,19 +27,22 @@ pub(crate) struct OwnFile {
 }
 
 impl OwnFile {
-    /// Makes a `pid` file, in place of one that an earlier launcher left.
+    /// Makes a `pid` file, empty as yet, in place of one that an earlier launcher left.
     ///
     /// Never writes through a link, and replaces nothing that is not of its kind.
-    pub(crate) fn pid(path: &Path, pid: i32) -> io::Result<OwnFile> {
+    pub(crate) fn pid(path: &Path) -> io::Result<OwnFile> {
         match fs::symlink_metadata(path) {
             Err(_) => {}
             Ok(_) if is_pid_file(path) => fs::remove_file(path)?,
             Ok(_) => return Err(io::Error::other("is not a pid file of nsinit: move it away")),
         }
-        let file = create(path)?;
-        let mut own = OwnFile { path: path.to_owned(), file, only_while_empty: false };
-        own.file.write_all(format!("{pid}\n").as_bytes())?;
-        Ok(own)
+        Ok(OwnFile { path: path.to_owned(), file: create(path)?, only_while_empty: false })
+    }
+
+    /// Writes the pid of which the file tells.
+    pub(crate) fn write_pid(&self, pid: Pid) -> Result<()> {
+        let line = format!("{}\n", pid.as_raw_nonzero());
+        (&self.file).write_all(line.as_bytes()).map_err(Error::path("write", &self.path))
     }
 
     /// Takes a name that must stay free.
@@ -127,7 +134,8 @@ mod tests {
         let victim = directory.join("victim");
         fs::write(&victim, "untouched").unwrap();
         std::os::unix::fs::symlink(&victim, directory.join("pid")).unwrap();
-        let file = OwnFile::pid(&directory.join("pid"), 42).unwrap();
+        let file = OwnFile::pid(&directory.join("pid")).unwrap();
+        file.write_pid(Pid::from_raw(42).unwrap()).unwrap();
         assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
         assert_eq!(read(&directory.join("pid")), Some(42));
         drop(file);
@@ -152,7 +160,7 @@ mod tests {
     fn somebody_elses_file_is_not_removed() {
         let directory = directory("other");
         let path = directory.join("pid");
-        let file = OwnFile::pid(&path, 6).unwrap();
+        let file = OwnFile::pid(&path).unwrap();
         fs::remove_file(&path).unwrap();
         fs::write(&path, "7\n").unwrap();
         drop(file);

@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use nsinit_cgroups::Cgroup;
 use nsinit_config::Container;
 use nsinit_network::Interface;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use crate::directory::{CONFIG_FILE, Directory, Origin, Place};
 use crate::error::{Error, Result};
@@ -163,12 +163,15 @@ impl Session {
             true => Remnant::Known,
             false => Remnant::Unknown,
         };
+        // They are there before init, which covers them.
+        let files = Files::create(&state)?;
         let record = |created: &Created<'_>| {
             add_what_was_made(&mut state, created)?;
-            Ok((self.entry.write(&state)?, Files::create(&state)?))
+            let record = self.entry.write(&state)?;
+            files.tell(created.pid())?;
+            Ok(record)
         };
-        let begun = plan.begin(&Stdio::inherit(), remnant, journal, record)?;
-        let (begun, (mut record, files)) = begun;
+        let (begun, mut record) = plan.begin(&Stdio::inherit(), remnant, journal, record)?;
         journal.event(format_args!("created, init is pid {}", begun.pid()));
         let (running, terminal) = match plan.terminal {
             false => (begun.run()?, None),
@@ -262,13 +265,12 @@ fn add_what_was_made(state: &mut State, created: &Created<'_>) -> Result<()> {
 /// Our files in the container's directory, while it lives: kept to be removed.
 #[derive(Debug)]
 struct Files {
-    _pid: Option<OwnFile>,
+    pid: Option<OwnFile>,
     _placeholder: Option<OwnFile>,
 }
 
 impl Files {
     fn create(state: &State) -> Result<Files> {
-        let pid = state.init.as_ref().map_or(0, |init| init.pid);
         let make = |path: &Option<PathBuf>, how: &dyn Fn(&Path) -> std::io::Result<OwnFile>| {
             let Some(path) = path else { return Ok(None) };
             match how(path) {
@@ -279,9 +281,14 @@ impl Files {
             }
         };
         Ok(Files {
-            _pid: make(&state.pid_file, &|path| OwnFile::pid(path, pid))?,
+            pid: make(&state.pid_file, &OwnFile::pid)?,
             _placeholder: make(&state.placeholder, &OwnFile::placeholder)?,
         })
+    }
+
+    /// Writes who init is.
+    fn tell(&self, init: Pid) -> Result<()> {
+        self.pid.as_ref().map_or(Ok(()), |file| file.write_pid(init))
     }
 }
 

@@ -9,7 +9,6 @@ use nsinit_security::Lsm;
 
 use super::{Namespaces, Source, refuse, refused};
 use crate::error::{Error, Result};
-use crate::handshake::Tag;
 use crate::step::Step;
 
 /// The container's own files that it must not change.
@@ -160,17 +159,13 @@ fn facts(source: &Source<'_>, namespaces: &Namespaces) -> Facts {
     }
 }
 
-/// Puts the network's steps as early as the detached procfs allows, and the launcher's
-/// word as late as there is something of its own to be covered: both work meanwhile.
+/// Puts the network's steps as early as the detached procfs allows: the launcher connects
+/// the interfaces meanwhile.
 pub(super) fn interleave(steps: &mut Vec<Step>, furniture: Vec<rootfs::Step>, network: Vec<Step>) {
-    use rootfs::Step::{Cover, Pivot, Procfs};
     steps.reserve(furniture.len() + network.len() + 8);
-    let (mut network, mut proceed) = (Some(network), Some(Step::Await(Tag::Proceed)));
+    let mut network = Some(network);
     for step in furniture {
-        let opened = matches!(step, Procfs(_));
-        if matches!(step, Cover(_) | Pivot(_)) {
-            steps.extend(proceed.take());
-        }
+        let opened = matches!(step, rootfs::Step::Procfs(_));
         steps.push(Step::Rootfs(step));
         if opened {
             steps.extend(network.take().unwrap_or_default());
