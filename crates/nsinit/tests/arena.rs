@@ -91,6 +91,25 @@ fn what_is_asked_for_zeroed_is_zero() {
     assert!(zeroed.bytes().iter().all(|byte| *byte == 0));
 }
 
+/// Needs Linux 5.14; before, nothing is mapped and nothing else changes.
+#[test]
+fn what_is_mapped_ahead_is_there_and_keeps_what_is_in_it() {
+    static FRESH: Arena = Arena::new();
+    let mut block = Block::new(&FRESH, 100);
+    block.bytes().fill(7);
+    let second_page = block.start.wrapping_add(4096);
+    let is_there = || {
+        let mut resident = 0_u8;
+        // SAFETY: a page of the arena, and one byte for the answer.
+        let answer = unsafe { libc::mincore(second_page.cast(), 4096, &raw mut resident) };
+        (answer, resident & 1)
+    };
+    assert_eq!(is_there(), (0, 0));
+    FRESH.map();
+    assert_eq!(is_there(), (0, 1));
+    assert!(block.bytes().iter().all(|byte| *byte == 7));
+}
+
 #[test]
 fn many_threads_and_more_than_there_is_room_for() {
     let work = |thread: u8| {
