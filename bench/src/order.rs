@@ -10,6 +10,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::Command;
 
@@ -55,48 +56,50 @@ fn run(bench: &Bench, workload: &Workload) -> Result<Vec<usize>> {
     sys::trace(&mut command);
     let child = command.spawn().map_err(|error| format!("{}: {error}", nsinit.display()))?;
     let pid = i32::try_from(child.id()).map_err(|error| error.to_string())?;
-    addresses(pid).map_err(|error| format!("ptrace: {error}"))
+    addresses(pid)
 }
 
 /// Steps through a process and its children until it ends.
-fn addresses(launcher: i32) -> std::io::Result<Vec<usize>> {
+fn addresses(launcher: i32) -> Result<Vec<usize>> {
     let (mut seen, mut order) = (HashSet::new(), Vec::new());
-    sys::wait4(launcher)?;
-    sys::follow(launcher)?;
+    let told = |error: io::Error| format!("ptrace: {error}");
+    sys::wait4(launcher).and_then(|_| sys::follow(launcher)).map_err(told)?;
     let mut base = load_address(launcher)?;
-    sys::go(launcher, Go::Step(0))?;
+    sys::go(launcher, Go::Step(0)).map_err(told)?;
     loop {
-        let stopped = sys::wait4(-1)?;
+        let stopped = sys::wait4(-1).map_err(told)?;
         let pid = stopped.pid;
         if !libc::WIFSTOPPED(stopped.status) {
-            match pid == launcher {
-                true => return Ok(order),
-                false => continue,
+            match (pid == launcher, stopped.status) {
+                (false, _) => continue,
+                (true, 0) => return Ok(order),
+                (true, status) => return Err(format!("wait status {status:#x}")),
             }
         }
         if stopped.status >> 16 == libc::PTRACE_EVENT_EXEC {
             // The launcher goes on in a sealed copy of itself, init in the program.
             if pid != launcher {
-                sys::go(pid, Go::Alone)?;
+                sys::go(pid, Go::Alone).map_err(told)?;
                 continue;
             }
             base = load_address(launcher)?;
         }
-        let address = sys::instruction(pid)?.wrapping_sub(base);
+        let address = sys::instruction(pid).map_err(told)?.wrapping_sub(base);
         if seen.insert(address) {
             order.push(address);
         }
         let signal = libc::WSTOPSIG(stopped.status);
         let of_tracing = [libc::SIGTRAP, libc::SIGSTOP].contains(&signal);
-        sys::go(pid, Go::Step(if of_tracing { 0 } else { signal }))?;
+        sys::go(pid, Go::Step(if of_tracing { 0 } else { signal })).map_err(told)?;
     }
 }
 
 /// Where the executable begins, which is mapped first.
-fn load_address(pid: i32) -> std::io::Result<usize> {
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
+fn load_address(pid: i32) -> Result<usize> {
+    let path = format!("/proc/{pid}/maps");
+    let maps = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     let start = maps.split('-').next().unwrap_or_default();
-    usize::from_str_radix(start, 16).map_err(std::io::Error::other)
+    usize::from_str_radix(start, 16).map_err(|error| format!("{path}: {error}"))
 }
 
 /// The functions of an executable.

@@ -100,10 +100,10 @@ impl Plan {
         let init = unsafe { nsinit_namespaces::clone(&request, child) };
         let init = KillOnDrop(Some(init.map_err(Error::Namespaces)?));
         drop((child_end, inherited));
-        // On one processor the two take turns: init first, because it will wait for the kernel.
-        rustix::thread::sched_yield();
         journal.done(|| format!("clone into new {}", self.namespaces));
         journal.follow(self, ring.as_ref(), init.process().pid());
+        // On one processor the two take turns: init first, because it will wait for the kernel.
+        rustix::thread::sched_yield();
 
         let (plan, terminal, ready) = (self, None, false);
         let mut created = Created { plan, channel, init, outside, pipes, ring, terminal, ready };
