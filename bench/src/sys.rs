@@ -143,7 +143,13 @@ pub(crate) fn instruction(pid: i32) -> io::Result<usize> {
     Ok(usize::try_from(at).unwrap_or(0))
 }
 
-fn request_of(request: libc::c_uint, pid: i32, address: usize, data: usize) -> io::Result<()> {
+/// Each C library has its own.
+#[cfg(target_env = "musl")]
+type Request = libc::c_int;
+#[cfg(not(target_env = "musl"))]
+type Request = libc::c_uint;
+
+fn request_of(request: Request, pid: i32, address: usize, data: usize) -> io::Result<()> {
     // SAFETY: of the requests above one stores something, in the place that it is given.
     match unsafe { libc::ptrace(request, pid, address, data) } {
         -1 => Err(io::Error::last_os_error()),

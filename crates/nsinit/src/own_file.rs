@@ -144,6 +144,20 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_file_of_a_launcher_that_was_killed_is_replaced() {
+        let directory = directory("empty");
+        let path = directory.join("pid");
+        std::mem::forget(OwnFile::pid(&path).unwrap());
+        assert_eq!((read(&path), fs::metadata(&path).unwrap().len()), (None, 0));
+        let file = OwnFile::pid(&path).unwrap();
+        file.write_pid(Pid::from_raw(42).unwrap()).unwrap();
+        assert_eq!(read(&path), Some(42));
+        drop(file);
+        assert!(!path.exists());
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
     fn a_placeholder_that_somebody_filled_is_not_removed() {
         let directory = directory("placeholder");
         let path = directory.join("container.json");
