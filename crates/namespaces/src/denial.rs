@@ -126,6 +126,12 @@ impl fmt::Display for Denier {
 }
 
 impl Error {
+    /// Of a process that was refused new namespaces by unshare(2): with the cause, as far as
+    /// it can be found out.
+    pub fn of_refused(kinds: Kinds, errno: Errno) -> Self {
+        of_clone(&CloneRequest { kinds, ..CloneRequest::default() }, errno)
+    }
+
     pub(crate) fn denied(by: Denier, what: String, errno: Errno) -> Self {
         let remedy = by.remedy();
         Self::Denied { by, what, source: errno.into(), remedy }

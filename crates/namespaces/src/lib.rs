@@ -2,8 +2,8 @@
 //!
 //! Two ways in. [`Command`] looks like [`std::process::Command`] and needs no
 //! `unsafe`; everything below it is for a runtime that sets up the child
-//! itself: [`clone`], [`unshare`], [`Join`], [`NamespaceFile`], [`IdMaps`],
-//! [`TimeOffsets`].
+//! itself: [`clone`], [`Helper`], [`unshare`], [`Join`], [`NamespaceFile`],
+//! [`IdMaps`], [`TimeOffsets`].
 //!
 //! The return type names the process. What runs in the parent returns this
 //! crate's [`Error`], which names its object and may have a [remedy]. What
@@ -50,6 +50,9 @@
 //!
 //! [remedy]: Error::hint
 
+#[expect(unsafe_code, reason = "a process that shares memory is unsafe to make")]
+#[path = "aside/sys.rs"]
+mod aside;
 mod child;
 mod clone;
 mod command;
@@ -70,6 +73,7 @@ mod sys;
 mod time_offsets;
 mod write_maps;
 
+pub use aside::{Helper, Task};
 pub use child::{become_root, unshare};
 pub use clone::CloneRequest;
 pub use command::{Child, Command};

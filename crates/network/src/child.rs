@@ -1,13 +1,15 @@
 //! Child: the two things that are done within the namespace. Nothing here
 //! allocates, locks or logs.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::message::{ERROR, HEADER, i32_at, link_header, u32_at};
+use crate::sys;
 
 /// The kernel gives every loopback this index (`LOOPBACK_IFINDEX`).
 const LOOPBACK: u32 = 1;
@@ -52,6 +54,18 @@ pub fn loopback_up(socket: BorrowedFd<'_>) -> Result<(), Errno> {
             _ => (),
         }
     }
+}
+
+/// Enters the network namespace of a netlink socket, which another process may have opened
+/// in it (`SIOCGSKNS`, setns(2)).
+///
+/// # Errors
+/// `EPERM` without `CAP_NET_ADMIN` and `CAP_SYS_ADMIN` in the user namespace that owns the
+/// network namespace, or without `CAP_SYS_ADMIN` in the caller's.
+pub fn enter_namespace_of(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    let unknown = |error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+    let namespace = sys::namespace_of_socket(socket).map_err(unknown)?;
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
 }
 
 /// `struct nlmsghdr` and `struct ifinfomsg`: set `IFF_UP` on the loopback.

@@ -56,7 +56,7 @@ mod sys;
 pub use address::{Cidr4, Cidr6, IpCidr, MacAddress};
 pub use bridge::{BRIDGE_MARK, bridges, link_exists, remove_bridge, remove_unfinished_bridge};
 pub use check::validate;
-pub use child::{loopback_up, open_socket};
+pub use child::{enter_namespace_of, loopback_up, open_socket};
 pub use connect::{check_host, connect};
 pub use error::{Error, Side};
 pub use interface::{Interface, Route, Veth};

@@ -12,6 +12,7 @@ use crate::handshake::Message;
 use crate::plan::Plan;
 use crate::program::Obstacle;
 use crate::reason::Reason;
+use crate::step::Step;
 
 /// Shorthand for this crate's results.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -108,6 +109,10 @@ impl Error {
     pub(crate) fn of_failure(plan: &Plan, failure: Message, scene: &Scene) -> Error {
         let errno = Errno::from_raw_os_error(failure.errno.clamp(1, 4095));
         if let Some(step) = plan.step(failure.step) {
+            if let (Step::Unshare(kinds), Errno::NOSPC | Errno::USERS) = (step, errno) {
+                let refused = nsinit_namespaces::Error::of_refused(plan.namespaces | *kinds, errno);
+                return Error::Namespaces(refused);
+            }
             let hint = diagnosis::of_step(plan, step, errno, scene);
             return Error::Step { step: step.to_string(), errno, hint };
         }

@@ -119,6 +119,13 @@ pub(crate) struct Failure {
     pub(crate) detail: u32,
 }
 
+impl Failure {
+    /// Of a step, for `map_err`.
+    pub(crate) fn of(step: u32) -> impl Fn(Errno) -> Failure {
+        move |errno| Failure { step, errno, detail: 0 }
+    }
+}
+
 /// A connected pair of ends, close-on-exec.
 pub(crate) fn pair() -> io::Result<(ParentEnd, ChildEnd)> {
     let (parent, child) =

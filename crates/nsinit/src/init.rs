@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nsinit_cgroups::Entry;
-use nsinit_namespaces::{Join, Kinds, Kinship, NamespaceFile};
+use nsinit_namespaces::{Join, Kinds, Kinship, NamespaceFile, Task};
 use nsinit_network as network;
 use nsinit_rootfs as rootfs;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
@@ -18,6 +18,7 @@ use rustix::process::Pid;
 use crate::handshake::{ChildEnd, Failure, Tag};
 use crate::plan::Plan;
 use crate::program::{FileId, Obstacle, Program, interpreter};
+use crate::step::Step;
 use crate::sys;
 use crate::trace::Ring;
 
@@ -173,16 +174,66 @@ pub(crate) fn run(
 }
 
 fn enter(plan: &Plan, child: &mut Child<'_>, ring: Option<&Ring>) -> Failure {
-    for (index, step) in (0u32..).zip(plan.all_steps()) {
-        if let Err(errno) = step.apply(child) {
-            return Failure { step: index, errno, detail: 0 };
-        }
-        if let Some(ring) = ring {
-            ring.mark(index);
-        }
+    if let Err(failure) = furnish(plan, child, ring) {
+        return failure;
     }
     let (errno, obstacle) = execute(&plan.program);
     Failure { step: plan.step_count(), errno, detail: obstacle.to_detail() }
+}
+
+fn furnish(plan: &Plan, child: &mut Child<'_>, ring: Option<&Ring>) -> Result<(), Failure> {
+    let mut steps = (0u32..).zip(plan.all_steps());
+    if let Some((index, Step::Aside(count))) = walk(&mut steps, child, ring)? {
+        let aside = steps.clone().take(*count);
+        steps.nth(count - 1);
+        with_helper(index, aside, &mut steps, child, ring)?;
+    }
+    walk(&mut steps, child, ring).map(drop)
+}
+
+/// A helper does the steps aside, while this process goes on until Gather.
+fn with_helper<'a>(
+    index: u32,
+    mut aside: impl Iterator<Item = (u32, &'a Step)> + Send,
+    steps: &mut impl Iterator<Item = (u32, &'a Step)>,
+    child: &mut Child<'_>,
+    ring: Option<&Ring>,
+) -> Result<(), Failure> {
+    let mut beside = Child::new(child.channel, child.inherited);
+    let task = Task::new(|| {
+        mark(ring, index);
+        walk(&mut aside, &mut beside, ring).map(drop)
+    });
+    let helper = sys::helper(&task);
+    let gather = walk(steps, child, ring);
+    // If both have failed, what comes first in the plan is told.
+    helper.finish().unwrap_or(Err(Failure::of(index)(Errno::CHILD)))?;
+    let Some((index, _)) = gather? else { return Ok(()) };
+    beside.netlink().and_then(network::enter_namespace_of).map_err(Failure::of(index))?;
+    mark(ring, index);
+    Ok(())
+}
+
+/// Does steps until there is one that concerns two processes.
+fn walk<'a>(
+    steps: &mut impl Iterator<Item = (u32, &'a Step)>,
+    child: &mut Child<'_>,
+    ring: Option<&Ring>,
+) -> Result<Option<(u32, &'a Step)>, Failure> {
+    for (index, step) in steps {
+        if matches!(step, Step::Aside(_) | Step::Gather) {
+            return Ok(Some((index, step)));
+        }
+        step.apply(child).map_err(Failure::of(index))?;
+        mark(ring, index);
+    }
+    Ok(None)
+}
+
+fn mark(ring: Option<&Ring>, step: u32) {
+    if let Some(ring) = ring {
+        ring.mark(step);
+    }
 }
 
 /// Becomes the program; returns only what stood in the way.

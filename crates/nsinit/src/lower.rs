@@ -20,6 +20,7 @@ use crate::host::Host;
 use crate::plan::{JoinedNamespace, Plan};
 use crate::step::Step;
 
+use resources::NewNetwork;
 pub(crate) use resources::interface_name;
 
 /// Everything that a plan is made from.
@@ -80,9 +81,10 @@ impl Plan {
         filesystem::expect_working_directory(source)?;
 
         let mut steps = arrive(&namespaces);
-        let (interfaces, network) = resources::network(source, &namespaces)?;
+        let NewNetwork { interfaces, begin, finish } = resources::network(source, &namespaces)?;
+        steps.extend(begin);
         let furniture = filesystem::steps(source, &namespaces, terminal)?;
-        filesystem::interleave(&mut steps, furniture, network);
+        filesystem::interleave(&mut steps, furniture, finish);
         if !interfaces.is_empty() {
             // They may have parameters.
             steps.push(Step::Await(Tag::Proceed));
@@ -215,7 +217,7 @@ impl Namespaces {
             Some(_) => Kinds::CGROUP | Kinds::TIME,
             None => Kinds::CGROUP,
         };
-        self.new - late
+        self.new - late - Kinds::NET
     }
 
     pub(crate) fn has(&self, kind: Kinds) -> bool {

@@ -42,7 +42,7 @@ pub struct CgroupPlan {
 /// What a launch will do.
 #[derive(Debug)]
 pub struct Plan {
-    /// Made by clone, all at once.
+    /// Made by clone, all at once; others are made by steps.
     pub namespaces: Kinds,
     /// Joined by init.
     pub joined: Vec<JoinedNamespace>,
@@ -64,8 +64,17 @@ pub struct Plan {
 
 impl Plan {
     /// All steps, in their order.
-    pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
+    pub fn all_steps(&self) -> impl Iterator<Item = &Step> + Clone {
         self.steps.iter().chain(&self.last_steps)
+    }
+
+    /// All namespaces that are made: by clone, or by a step.
+    pub(crate) fn new_namespaces(&self) -> Kinds {
+        let unshared = self.all_steps().filter_map(|step| match step {
+            Step::Unshare(kinds) => Some(*kinds),
+            _ => None,
+        });
+        unshared.fold(self.namespaces, Kinds::union)
     }
 
     /// How many steps there are.

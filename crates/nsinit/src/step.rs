@@ -45,6 +45,10 @@ pub enum Step {
     OpenProcfs,
     /// Leave namespaces that must be made late.
     Unshare(Kinds),
+    /// Let a helper do so many of the next steps, while init goes on behind them.
+    Aside(usize),
+    /// Wait for the helper, and enter the network namespace that it has made.
+    Gather,
     /// Become user and group 0 of the user namespace.
     BecomeRoot {
         /// Whether setgroups(2) is permitted in it.
@@ -130,6 +134,8 @@ impl Step {
             Step::EnterPidNamespace => init::enter_pid_namespace(child),
             Step::OpenProcfs => child.open_procfs(),
             Step::Unshare(kinds) => nsinit_namespaces::unshare(*kinds),
+            // Init itself sees to who does what.
+            Step::Aside(_) | Step::Gather => Err(Errno::NOSYS),
             Step::BecomeRoot { setgroups } => nsinit_namespaces::become_root(*setgroups),
             Step::Dumpable => security::set_dumpable(true),
             Step::NotDumpable => security::set_dumpable(false),
@@ -183,6 +189,8 @@ impl fmt::Display for Step {
             Step::EnterPidNamespace => f.write_str("enter the PID namespace"),
             Step::OpenProcfs => f.write_str("open the host's /proc"),
             Step::Unshare(kinds) => write!(f, "unshare {kinds}"),
+            Step::Aside(count) => write!(f, "let a helper do the next {count} steps"),
+            Step::Gather => f.write_str("enter the network namespace that the helper made"),
             Step::BecomeRoot { .. } => f.write_str("become root of the user namespace"),
             Step::Dumpable => f.write_str("become dumpable"),
             Step::NotDumpable => f.write_str("become not dumpable"),

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use nsinit::config::{Mount, RootfsSource};
 use nsinit::rootfs::TmpfsRoot;
-use nsinit::{Container, Error, Host, Plan, Reason, Rootfs, Stdio};
+use nsinit::{Container, Error, Host, Plan, Reason, Rootfs, Stdio, Step};
 use rustix::process::Signal;
 
 /// Ends any process but the test's own as soon as it allocates or frees: between
@@ -132,9 +132,17 @@ fn every_step_of_a_traced_launch_has_its_time() {
     let mut running = plan.launch(Stdio::null().traced()).unwrap();
     running.wait().unwrap();
     let trace = running.trace().unwrap();
-    let times: Vec<_> =
+    let mut times: Vec<_> =
         (0..plan.all_steps().count()).map(|step| trace.time(step as u32).unwrap()).collect();
-    assert!(times.is_sorted());
+    let aside = plan.all_steps().enumerate().find_map(|(index, step)| match step {
+        Step::Aside(count) => Some(index..index + 1 + count),
+        _ => None,
+    });
+    let gather = plan.all_steps().position(|step| matches!(step, Step::Gather)).unwrap();
+    let gathered = times[gather];
+    let helpers: Vec<_> = times.drain(aside.unwrap()).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    assert!(helpers.is_sorted() && helpers.last() < Some(&gathered), "{helpers:?} {gathered:?}");
 }
 
 /// Threads that allocate all the time, so that the allocator's lock is often held.

@@ -41,6 +41,12 @@ impl Place {
         CStr::from_bytes_with_nul(&self.names[self.last()..]).unwrap_or_default()
     }
 
+    /// Whether it is that place, or lies below it.
+    pub(crate) fn is_within(&self, above: &Place) -> bool {
+        // With the NULs behind the components, "sysfs" does not begin with "sys".
+        self.names.starts_with(&above.names)
+    }
+
     fn last(&self) -> usize {
         let before = &self.names[..self.names.len() - 1];
         before.iter().rposition(|byte| *byte == 0).map_or(0, |nul| nul + 1)
@@ -56,6 +62,15 @@ mod tests {
         let place = Place::new(Path::new("/sys/fs/bpf"), Path::new("sys/fs/bpf")).expect("plain");
         assert_eq!(place.directories().collect::<Vec<_>>(), [c"sys", c"fs"]);
         assert_eq!((place.whole.as_c_str(), place.name()), (c"sys/fs/bpf", c"bpf"));
+    }
+
+    #[test]
+    fn a_place_is_within_what_is_above_it() {
+        let place = |path: &str| Place::new(Path::new("/"), Path::new(path)).expect("plain");
+        assert!(place("sys/fs").is_within(&place("sys")) && place("sys").is_within(&place("sys")));
+        assert!(
+            !place("sysfs").is_within(&place("sys")) && !place("sys").is_within(&place("sysfs"))
+        );
     }
 
     #[test]

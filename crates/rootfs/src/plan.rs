@@ -59,6 +59,9 @@ pub(crate) fn steps(root: &Rootfs, furniture: &Furniture, dev: Dev) -> Result<Ve
         }
         planner.steps.push(Step::Console(Console));
     }
+    if facts.new.net {
+        delay_sysfs(&mut planner.steps);
+    }
     let seals = planner.seals.drain(..).map(|at| Step::Seal(Seal { at: Some(at) }));
     planner.steps.extend(seals);
     if furniture.read_only_root {
@@ -189,6 +192,16 @@ impl Planner<'_> {
         self.steps.splice(0..0, first);
         Ok(self.steps)
     }
+}
+
+/// Only sysfs needs the new network namespace, which is long in the making: it is left for
+/// the end, and what stands in it.
+fn delay_sysfs(steps: &mut [Step]) {
+    let sysfs = |step: &Step| step.filesystem() == Some("sysfs");
+    let Some(first) = steps.iter().position(sysfs) else { return };
+    let Some(at) = steps[first].place().cloned() else { return };
+    let within = |step: &Step| step.place().is_some_and(|place| place.is_within(&at));
+    steps[first..].sort_by_key(within);
 }
 
 fn attach(

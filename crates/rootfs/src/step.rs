@@ -12,6 +12,7 @@ use crate::console::Console;
 use crate::filesystem::MountFilesystem;
 use crate::mask::{Cover, Mask, ReadOnlyPath, Scratch};
 use crate::node::{DevLinks, Link, Node, Source};
+use crate::place::Place;
 use crate::procfs::OpenProcfs;
 use crate::root::{AttachRoot, Isolate, Seal};
 use crate::sys::Depth;
@@ -100,25 +101,29 @@ impl Step {
     /// the host for the root directory.
     #[must_use]
     pub fn object(&self) -> &Path {
+        match (self, self.place()) {
+            (_, Some(at)) => &at.shown,
+            (Step::Root(AttachRoot::Directory { path }), _) => path_of(&path.path),
+            (Step::DevLinks(_), _) => Path::new("/dev"),
+            (Step::Console(_), _) => Path::new("/dev/console"),
+            (Step::Procfs(_), _) => Path::new("/proc"),
+            _ => Path::new("/"),
+        }
+    }
+
+    /// Where it puts something, if that is one place.
+    pub(crate) fn place(&self) -> Option<&Place> {
         match self {
-            Step::Root(AttachRoot::Directory { path }) => path_of(&path.path),
-            Step::Mount(step) => &step.at.shown,
-            Step::Bind(step) => &step.at.shown,
-            Step::File(step) => &step.at.shown,
-            Step::Link(step) => &step.at.shown,
-            Step::Device(step) => &step.at.shown,
-            Step::Mask(step) => &step.at.shown,
-            Step::ReadOnly(step) => &step.at.shown,
-            Step::Cover(step) => &step.at.shown,
-            Step::Seal(Seal { at: Some(at) }) => &at.shown,
-            Step::DevLinks(_) => Path::new("/dev"),
-            Step::Console(_) => Path::new("/dev/console"),
-            Step::Procfs(_) => Path::new("/proc"),
-            Step::Isolate(_)
-            | Step::Scratch(_)
-            | Step::Root(_)
-            | Step::Seal(_)
-            | Step::Pivot(_) => Path::new("/"),
+            Step::Mount(step) => Some(&step.at),
+            Step::Bind(step) => Some(&step.at),
+            Step::File(step) => Some(&step.at),
+            Step::Link(step) => Some(&step.at),
+            Step::Device(step) => Some(&step.at),
+            Step::Mask(step) => Some(&step.at),
+            Step::ReadOnly(step) => Some(&step.at),
+            Step::Cover(step) => Some(&step.at),
+            Step::Seal(step) => step.at.as_ref(),
+            _ => None,
         }
     }
 }

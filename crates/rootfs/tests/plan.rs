@@ -51,11 +51,11 @@ link fd, stdin, stdout, stderr, ptmx in /dev
 mount devpts on /dev/pts (nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5)
 mount tmpfs on /dev/shm (nosuid,nodev,noexec,mode=1777,size=67108864)
 mount mqueue on /dev/mqueue (nosuid,nodev,noexec)
-mount sysfs on /sys (ro,nosuid,nodev,noexec)
-mount cgroup2 on /sys/fs/cgroup (ro,nosuid,nodev,noexec)
 mask /proc/kcore
 make /proc/sys read-only
 open a terminal on /dev/console
+mount sysfs on /sys (ro,nosuid,nodev,noexec)
+mount cgroup2 on /sys/fs/cgroup (ro,nosuid,nodev,noexec)
 make the root filesystem read-only
 pivot_root";
     assert_eq!(words(&furniture).join("\n"), expected);

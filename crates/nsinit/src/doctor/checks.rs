@@ -84,7 +84,7 @@ fn room_in(directory: &Path) -> Result<()> {
 fn namespaces(plan: &Plan) -> Check {
     const NAME: &str = "namespaces";
     let mut trial = Command::new("true");
-    trial.unshare(plan.namespaces);
+    trial.unshare(plan.new_namespaces());
     if let Some(maps) = &plan.id_maps {
         trial.id_maps(maps.clone());
     }
@@ -95,7 +95,7 @@ fn namespaces(plan: &Plan) -> Check {
     }
     match trial.spawn().map(|mut child| child.wait()) {
         Ok(Ok(status)) if ExitStatus::success(&status) => {
-            Check::ok(NAME, format!("{} can be made", plan.namespaces))
+            Check::ok(NAME, format!("{} can be made", plan.new_namespaces()))
         }
         Err(nsinit_namespaces::Error::Program { action: "", .. }) | Ok(_) => {
             Check::unknown(NAME, "`true` could not be run in them")

@@ -159,17 +159,16 @@ fn facts(source: &Source<'_>, namespaces: &Namespaces) -> Facts {
     }
 }
 
-/// Puts the network's steps as early as the detached procfs allows: the launcher connects
-/// the interfaces meanwhile.
+/// Puts what needs the network namespace where it is needed: before sysfs, which shows it.
 pub(super) fn interleave(steps: &mut Vec<Step>, furniture: Vec<rootfs::Step>, network: Vec<Step>) {
     steps.reserve(furniture.len() + network.len() + 8);
     let mut network = Some(network);
     for step in furniture {
-        let opened = matches!(step, rootfs::Step::Procfs(_));
-        steps.push(Step::Rootfs(step));
-        if opened {
-            steps.extend(network.take().unwrap_or_default());
+        let last = matches!(step, rootfs::Step::Pivot(_));
+        if step.filesystem() == Some("sysfs") || last {
+            steps.extend(network.take().into_iter().flatten());
         }
+        steps.push(Step::Rootfs(step));
     }
 }
 

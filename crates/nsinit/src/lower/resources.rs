@@ -80,17 +80,24 @@ fn device_rules(source: &Source<'_>, terminal: bool) -> Result<Vec<DeviceRule>> 
     Ok(rules)
 }
 
-/// The interfaces for the launcher, and what init does about the network.
-pub(super) fn network(
-    source: &Source<'_>,
-    namespaces: &Namespaces,
-) -> Result<(Vec<Interface>, Vec<Step>)> {
+/// A new network namespace.
+#[derive(Default)]
+pub(super) struct NewNetwork {
+    /// For the launcher.
+    pub(super) interfaces: Vec<Interface>,
+    /// How init makes it, which takes as long as most of the mounts.
+    pub(super) begin: Vec<Step>,
+    /// What init does in it.
+    pub(super) finish: Vec<Step>,
+}
+
+pub(super) fn network(source: &Source<'_>, namespaces: &Namespaces) -> Result<NewNetwork> {
     let networks = &source.container.networks;
     let is_veth = |(_, network): &(usize, &Network)| network.kind == NetworkKind::Veth;
     let veths: Vec<_> = networks.iter().enumerate().filter(is_veth).collect();
     if !namespaces.has(Kinds::NET) {
         // The host's network, or a joined one: nothing of it is ours to change.
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(NewNetwork::default());
     }
     if !veths.is_empty() && namespaces.is_user() && !source.host.privileged {
         return Err(refuse(
@@ -108,12 +115,14 @@ pub(super) fn network(
         interface.name = interface_name(network, ordinal);
         interfaces.push(Interface::Veth(interface));
     }
-    let mut steps = parameters(source, namespaces)?;
-    steps.push(Step::Loopback);
+    let mut aside = vec![Step::Unshare(Kinds::NET), Step::Loopback];
     if !interfaces.is_empty() {
-        steps.push(Step::SendNetlink);
+        aside.push(Step::SendNetlink);
     }
-    Ok((interfaces, steps))
+    let begin = [Step::Aside(aside.len())].into_iter().chain(aside).collect();
+    let mut finish = vec![Step::Gather];
+    finish.extend(parameters(source, namespaces)?);
+    Ok(NewNetwork { interfaces, begin, finish })
 }
 
 /// The new network namespace's own parameters: no autoconfiguration by whoever is on
