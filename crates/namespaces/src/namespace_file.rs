@@ -98,12 +98,12 @@ pub(crate) fn setns(fd: std::os::fd::BorrowedFd<'_>, kinds: Kinds) -> Result<(),
 }
 
 /// Device and inode: the same for the same namespace, as long as it lives.
-pub(crate) fn identity(file: &Stat) -> (u64, u64) {
+fn identity(file: &Stat) -> (u64, u64) {
     (file.st_dev, file.st_ino)
 }
 
 /// The namespace of the calling thread.
-pub(crate) fn of_the_caller(kind: Namespace) -> Result<(u64, u64), Error> {
+fn of_the_caller(kind: Namespace) -> Result<(u64, u64), Error> {
     let path = format!("/proc/thread-self/ns/{}", kind.file());
     stat(&path).map(|file| identity(&file)).map_err(|errno| Error::io(path, errno))
 }

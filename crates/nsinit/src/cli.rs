@@ -3,6 +3,8 @@
 mod exec;
 mod shape;
 
+pub use exec::reexecute_early;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -88,7 +88,9 @@ fn begin(joining: &Joining<'_>, args: &[OsString], journal: &Journal) -> Result<
     let (container, kinds, pid) = container(state)?;
     let plan = plan(joining, pid, kinds, args)?;
     // What was read of the process before this is its own, and not a successor's.
-    state.program().ok_or_else(gone)?;
+    if container.has_ended().map_err(Error::Namespaces)? {
+        return Err(gone());
+    }
     journal.done(|| "make the plan".into());
 
     let cgroup = match state.cgroup.is_empty() {
@@ -149,9 +151,12 @@ fn gone() -> Error {
 
 /// The running container, what is to be joined of it, and its program's pid.
 fn container(state: &State) -> Result<(Join, Kinds, i32)> {
-    let pid = state.program.as_ref().map(|program| program.pid).ok_or_else(gone)?;
-    let pidfd = state.program().ok_or_else(gone)?;
-    let container = Join::from_pidfd(pidfd, pid).map_err(Error::Namespaces)?;
+    let program = state.program.as_ref().ok_or_else(gone)?;
+    let pid = program.pid;
+    let container = Join::process(pid).map_err(Error::Namespaces)?;
+    if !program.is(container.start_time()) {
+        return Err(gone());
+    }
     let kinds = container.kinds_to_join().map_err(Error::Namespaces)?;
     Ok((container, kinds, pid))
 }

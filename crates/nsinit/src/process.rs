@@ -45,15 +45,18 @@ impl ProcessId {
         flags.and_then(|flags| flags.parse::<u32>().ok()).is_some_and(|f| f & PF_EXITING != 0)
     }
 
+    /// Whether a living process with this pid, which started then, is that very one.
+    pub(crate) fn is(&self, start_time: u64) -> bool {
+        self.start_time == start_time && boot_id().is_ok_and(|id| id == self.boot_id)
+    }
+
     /// A pidfd, if that very process lives.
     #[must_use]
     pub fn open(&self) -> Option<OwnedFd> {
         let pid = Pid::from_raw(self.pid).filter(|_| self.pid > 0)?;
         // The pidfd first: what is examined afterwards is then what it holds, or gone.
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        let same = boot_id().is_ok_and(|id| id == self.boot_id)
-            && start_time(self.pid) == Some(self.start_time);
-        same.then_some(pidfd)
+        start_time(self.pid).filter(|time| self.is(*time)).map(|_| pidfd)
     }
 }
 

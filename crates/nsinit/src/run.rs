@@ -211,7 +211,8 @@ fn start_joined<'a>(
     let host = Host::probe()?;
     journal.done(|| "ask the host".into());
     // Until the program runs a signal ends this command, and what it has started with it.
-    let wait = |channel: BorrowedFd<'_>| signals.wait_for(channel);
+    let deadly = signals.deadly().map_err(Error::io("ask for signals"))?;
+    let wait = |channel: BorrowedFd<'_>| deadly.wait_for(channel);
     join::run(&Joining { state, host: &host, environment }, args, journal, &wait, |master| {
         connect(users, master)
     })

@@ -25,8 +25,8 @@ const SEALS: SealFlags = SealFlags::FUTURE_WRITE.union(SealFlags::GROW).union(Se
 
 /// The variables that this command reads. Nothing else of the caller's environment goes
 /// into a process that others may come to see: there are secrets in it.
-const KEPT: [&str; 5] =
-    ["TERM", "COLORTERM", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "SUDO_UID"];
+const KEPT: [&str; 6] =
+    ["TERM", "COLORTERM", "NO_COLOR", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "SUDO_UID"];
 
 /// Re-executes this command line from a copy that cannot be written, unless it already
 /// runs from one. `arguments` are those of this process, its name included.

@@ -1,17 +1,32 @@
 //! Parent: `nsinit exec`: start or join, as the directory's container lives or not.
 
+use std::ffi::OsString;
 use std::mem::ManuallyDrop;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nsinit_config::{Container, RootfsSource};
 
 use super::shape::Shape;
-use super::{CommandLine, Exec, locate, make_plan};
+use super::{CommandLine, Exec, locate, make_plan, refuse_setuid};
 use crate::directory::Place;
 use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::run;
 use crate::seal::reexecute_sealed;
+
+/// Re-executes a command line that will join, as it seems, before it is understood: whatever
+/// is done before is done twice. Who is mistaken loses time; who joins all the same is
+/// sealed later.
+pub fn reexecute_early(arguments: &[OsString]) {
+    let mut after_root = arguments.iter().skip_while(|argument| *argument != "--root").skip(1);
+    let root = after_root.next().map_or(Path::new("."), Path::new);
+    let executes = arguments.iter().any(|argument| argument == "exec");
+    // There while a container lives.
+    if executes && root.join("pid").exists() && refuse_setuid().is_ok() {
+        // Why it cannot be done is told when it has to.
+        let _ = reexecute_sealed(arguments);
+    }
+}
 
 pub(super) fn exec_command(line: &CommandLine, exec: &Exec, journal: &Journal) -> Result<u8> {
     /// A container that ends while it is joined is started anew, as often as that.

@@ -73,21 +73,11 @@ impl Signals {
         Ok(Signals { fd, blocked: mask, before, of_this_thread: PhantomData })
     }
 
-    /// Waits until a descriptor can be read; `Interrupted` when a signal is there before,
-    /// which takes effect when this value is dropped. (A mask that lets it in meanwhile, as
-    /// of ppoll(2), would be too open: the kernel decides on a deadly signal when it is
-    /// sent, not when the thread runs again.)
-    pub(crate) fn wait_for(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+    /// Those that would end this command.
+    pub(crate) fn deadly(&self) -> io::Result<Deadly> {
         let mut deadly = self.blocked;
         NOT_DEADLY.iter().for_each(|signal| deadly.remove(*signal));
-        let signals = sys::signalfd(&deadly)?;
-        let mut fds =
-            [PollFd::from_borrowed_fd(fd, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
-        rustix::io::retry_on_intr(|| poll(&mut fds, None))?;
-        match fds[0].revents().is_empty() {
-            true => Err(io::ErrorKind::Interrupted.into()),
-            false => Ok(()),
-        }
+        sys::signalfd(&deadly).map(Deadly)
     }
 
     /// The next signal that has arrived, if there is one.
@@ -108,6 +98,26 @@ impl Signals {
             if let Some(signal) = sys::signal(number) {
                 return Ok(Some(signal));
             }
+        }
+    }
+}
+
+/// A descriptor for the signals that would end this command. None is taken from it.
+#[derive(Debug)]
+pub(crate) struct Deadly(OwnedFd);
+
+impl Deadly {
+    /// Waits until a descriptor can be read; `Interrupted` when a signal is there before,
+    /// which takes effect when the [`Signals`] are dropped. (A mask that lets it in meanwhile,
+    /// as of ppoll(2), would be too open: the kernel decides on a deadly signal when it is
+    /// sent, not when the thread runs again.)
+    pub(crate) fn wait_for(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let mut fds =
+            [PollFd::from_borrowed_fd(fd, PollFlags::IN), PollFd::new(&self.0, PollFlags::IN)];
+        rustix::io::retry_on_intr(|| poll(&mut fds, None))?;
+        match fds[0].revents().is_empty() {
+            true => Err(io::ErrorKind::Interrupted.into()),
+            false => Ok(()),
         }
     }
 }

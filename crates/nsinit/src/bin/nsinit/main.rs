@@ -19,6 +19,7 @@ static MEMORY: arena::sys::Arena = arena::sys::Arena::new();
 
 /// What `main` is elsewhere: the exit code.
 fn run(arguments: Vec<OsString>) -> u8 {
+    cli::reexecute_early(&arguments);
     MEMORY.map();
     let line = match CommandLine::parse_arguments(arguments) {
         Ok(line) => line,
