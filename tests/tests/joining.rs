@@ -1,5 +1,8 @@
 //! A second command in a container that runs.
 
+use std::fs::File;
+
+use rustix::fs::{SealFlags, StatVfsMountFlags};
 use tests::{Running, Sandbox, require};
 
 fn started(sandbox: &Sandbox) -> Running {
@@ -58,6 +61,22 @@ fn a_joined_process_is_confined_as_the_first() {
         let alone = sandbox.run(facts).code(0).out();
         let first = started(&sandbox);
         sandbox.run(facts).code(0).stdout(&alone);
+        first.finish().code(0);
+    }
+}
+
+#[test]
+fn who_joins_runs_from_a_copy_that_cannot_be_written() {
+    require!(Container);
+    let seals = SealFlags::FUTURE_WRITE | SealFlags::GROW | SealFlags::SHRINK;
+    for sandbox in Sandbox::for_each_caller() {
+        let first = started(&sandbox);
+        let second = started(&sandbox);
+        let executable = File::open(format!("/proc/{}/exe", second.pid())).expect("it runs");
+        let mount = rustix::fs::fstatvfs(&executable).expect("its mount").f_flag;
+        let sealed = rustix::fs::fcntl_get_seals(&executable).is_ok_and(|own| own.contains(seals));
+        assert!(mount.contains(StatVfsMountFlags::RDONLY) || sealed, "{mount:?}");
+        second.finish().code(0);
         first.finish().code(0);
     }
 }
