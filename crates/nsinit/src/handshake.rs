@@ -10,9 +10,10 @@
 //!   write uid_map, gid_map
 //!   Mapped ─────────────────────────────▶  become root     only with a user namespace
 //!        ◀────────────── Netlink + socket  only with interfaces
-//!   connect interfaces                     mounts, masks, pivot_root
+//!   connect interfaces                     mounts, masks
 //!   Proceed ────────────────────────────▶                  only with interfaces
-//!   write state and pid file               names, parameters
+//!        ◀────────────────────── Mounted   maybe before Netlink
+//!   write state and pid file               /sys, pivot_root, names, parameters
 //!        ◀─────────────── Console + pty    only with a terminal
 //!        ◀──────────────────────── Ready
 //!   Start ──────────────────────────────▶  last steps
@@ -61,12 +62,15 @@ pub enum Tag {
     Failed,
     /// Init: the pidfd of another process, which will be the program, attached.
     Program,
+    /// Init: what needs no network namespace is mounted. It may have to wait now for its
+    /// helper and for the kernel, so that the launcher holds nobody up who works meanwhile.
+    Mounted,
 }
 
 impl Tag {
     fn from_raw(raw: u32) -> Option<Tag> {
-        use Tag::{Console, Failed, Mapped, Netlink, Proceed, Program, Ready, Start};
-        [Mapped, Netlink, Proceed, Console, Ready, Start, Failed, Program]
+        use Tag::{Console, Failed, Mapped, Mounted, Netlink, Proceed, Program, Ready, Start};
+        [Mapped, Netlink, Proceed, Console, Ready, Start, Failed, Program, Mounted]
             .into_iter()
             .find(|tag| *tag as u32 == raw)
     }

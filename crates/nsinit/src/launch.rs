@@ -102,9 +102,6 @@ impl Plan {
         drop((child_end, inherited));
         journal.done(|| format!("clone into new {}", self.namespaces));
         journal.follow(self, ring.as_ref(), init.process().pid());
-        // On one processor the two take turns: init first, because it will wait for the kernel.
-        rustix::thread::sched_yield();
-
         let (plan, terminal, ready) = (self, None, false);
         let mut created = Created { plan, channel, init, outside, pipes, ring, terminal, ready };
         match created.connect_outside(journal, record) {
@@ -226,16 +223,23 @@ impl Created<'_> {
         if plan.id_maps.is_some() || scope.is_some() {
             self.send(Tag::Mapped)?;
         }
-        if !plan.interfaces.is_empty() {
+        // One is of init, the other of its helper.
+        let (mut mounted, mut connected) = (false, plan.interfaces.is_empty());
+        while !mounted || !connected {
             match self.receive()? {
-                (Tag::Netlink, Some(socket)) => {
+                (Tag::Mounted, None) if !mounted => {
+                    mounted = true;
+                    journal.done(|| "wait for mounts".into());
+                }
+                (Tag::Netlink, Some(socket)) if !connected => {
+                    connected = true;
                     journal.done(|| "wait for a netlink socket".into());
                     self.connect(socket)?;
+                    self.send(Tag::Proceed)?;
+                    journal.done(|| connect_lines(&plan.interfaces).join(", "));
                 }
                 _ => return Err(Error::protocol()),
             }
-            self.send(Tag::Proceed)?;
-            journal.done(|| connect_lines(&plan.interfaces).join(", "));
         }
         let recorded = record(self)?;
         journal.done(|| "record the container".into());

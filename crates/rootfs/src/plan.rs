@@ -196,14 +196,18 @@ impl Planner<'_> {
 
 /// Only sysfs needs the new network namespace, which is long in the making: it is left for
 /// the end, and what stands in it.
-fn delay_sysfs(steps: &mut Vec<Step>) {
+fn delay_sysfs(steps: &mut [Step]) {
     let sysfs = |step: &Step| step.filesystem() == Some("sysfs");
     let Some(first) = steps.iter().position(sysfs) else { return };
     let Some(at) = steps[first].place().cloned() else { return };
     let within = |step: &Step| step.place().is_some_and(|place| place.is_within(&at));
-    let (sysfs, others): (Vec<_>, Vec<_>) = steps.drain(first..).partition(within);
-    steps.extend(others);
-    steps.extend(sysfs);
+    let mut end = first;
+    for index in first..steps.len() {
+        if !within(&steps[index]) {
+            steps[end..=index].rotate_right(1);
+            end += 1;
+        }
+    }
 }
 
 fn attach(

@@ -9,6 +9,7 @@ use nsinit_security::Lsm;
 
 use super::{Namespaces, Source, refuse, refused};
 use crate::error::{Error, Result};
+use crate::handshake::Tag;
 use crate::step::Step;
 
 /// The container's own files that it must not change.
@@ -166,7 +167,10 @@ pub(super) fn interleave(steps: &mut Vec<Step>, furniture: Vec<rootfs::Step>, ne
     for step in furniture {
         let last = matches!(step, rootfs::Step::Pivot(_));
         if step.filesystem() == Some("sysfs") || last {
-            steps.extend(network.take().into_iter().flatten());
+            if let Some(network) = network.take() {
+                steps.push(Step::Report(Tag::Mounted));
+                steps.extend(network);
+            }
         }
         steps.push(Step::Rootfs(step));
     }
