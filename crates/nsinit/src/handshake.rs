@@ -38,8 +38,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
-    sendmsg, socketpair,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType,
+    recvmsg, sendmsg, shutdown, socketpair,
 };
 
 /// What a message says. The numbers are the wire format.
@@ -169,6 +169,14 @@ impl ParentEnd {
         Ok(send(self.0.as_fd(), Message::of(tag), None)?)
     }
 
+    /// Waits until init says no more: every message before its last one would wake the
+    /// launcher, and where both have one processor hold init up.
+    pub(crate) fn wait_for_end(&self) -> io::Result<()> {
+        let mut fds = [PollFd::new(&self.0, PollFlags::RDHUP)];
+        rustix::io::retry_on_intr(|| poll(&mut fds, None))?;
+        Ok(())
+    }
+
     /// The next message.
     ///
     /// A datagram of the wrong size, with an unknown tag or with more than one
@@ -242,6 +250,8 @@ impl ChildEnd {
         if send(self.0.as_fd(), message, root).is_err() {
             let _ = send(self.0.as_fd(), message, None);
         }
+        // For who waits for the end only.
+        let _ = shutdown(&self.0, Shutdown::Write);
         let mut bytes = [0; SIZE];
         while matches!(rustix::io::read(&self.0, &mut bytes), Ok(1..) | Err(Errno::INTR)) {}
     }

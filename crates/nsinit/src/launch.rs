@@ -327,6 +327,7 @@ impl Created<'_> {
 
     /// The program's pid, if it is not init's.
     fn wait_for_execve(&mut self) -> Result<Option<Pid>> {
+        self.channel.wait_for_end().map_err(Error::io("wait for init"))?;
         let mut program = None;
         loop {
             match self.receive_from(program.unwrap_or(self.pid()))? {
