@@ -73,14 +73,16 @@ impl<'a, F: FnOnce() -> T + Send, T: Send> Helper<'a, F, T> {
     /// end sends no signal.
     ///
     /// # Safety
-    /// The caller has no other thread and is between clone and `execve`. What is told at
+    /// The caller has no other thread and is between clone and `execve`; it does not leak the
+    /// helper, which is waited for when it is dropped. What is told at
     /// [`clone()`](crate::clone()) holds for the work; besides, it uses nothing that the C
     /// library keeps for each thread, `errno` included: it would be the caller's.
     pub unsafe fn start(task: &'a Task<F, T>) -> Self {
         Self { task, process: begin(task) }
     }
 
-    /// The result of the work. What the helper has not begun the caller does.
+    /// The result of the work; `None` if the helper was killed. What the helper has not begun
+    /// the caller does.
     pub fn finish(mut self) -> Option<T> {
         let ours = self.task.run();
         self.end(ours);
