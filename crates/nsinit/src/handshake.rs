@@ -12,7 +12,7 @@
 //!        ◀────────────── Netlink + socket  only with interfaces
 //!   connect interfaces                     mounts, masks
 //!   Proceed ────────────────────────────▶                  only with interfaces
-//!        ◀────────────────────── Mounted   maybe before Netlink
+//!        ◀────────────────────── Mounted
 //!   write state and pid file               /sys, pivot_root, names, parameters
 //!        ◀─────────────── Console + pty    only with a terminal
 //!        ◀──────────────────────── Ready

@@ -223,23 +223,20 @@ impl Created<'_> {
         if plan.id_maps.is_some() || scope.is_some() {
             self.send(Tag::Mapped)?;
         }
-        // One is of init, the other of its helper.
-        let (mut mounted, mut connected) = (false, plan.interfaces.is_empty());
-        while !mounted || !connected {
+        if !plan.interfaces.is_empty() {
             match self.receive()? {
-                (Tag::Mounted, None) if !mounted => {
-                    mounted = true;
-                    journal.done(|| "wait for mounts".into());
-                }
-                (Tag::Netlink, Some(socket)) if !connected => {
-                    connected = true;
+                (Tag::Netlink, Some(socket)) => {
                     journal.done(|| "wait for a netlink socket".into());
                     self.connect(socket)?;
-                    self.send(Tag::Proceed)?;
-                    journal.done(|| connect_lines(&plan.interfaces).join(", "));
                 }
                 _ => return Err(Error::protocol()),
             }
+            self.send(Tag::Proceed)?;
+            journal.done(|| connect_lines(&plan.interfaces).join(", "));
+        }
+        match self.receive()? {
+            (Tag::Mounted, None) => journal.done(|| "wait for mounts".into()),
+            _ => return Err(Error::protocol()),
         }
         let recorded = record(self)?;
         journal.done(|| "record the container".into());

@@ -84,7 +84,7 @@ impl Plan {
         let NewNetwork { interfaces, begin, finish } = resources::network(source, &namespaces)?;
         steps.extend(begin);
         let furniture = filesystem::steps(source, &namespaces, terminal)?;
-        filesystem::interleave(&mut steps, furniture, finish);
+        filesystem::interleave(&mut steps, furniture, finish, !interfaces.is_empty());
         if !interfaces.is_empty() {
             // They may have parameters.
             steps.push(Step::Await(Tag::Proceed));

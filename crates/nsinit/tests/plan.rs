@@ -109,6 +109,16 @@ fn a_plan_as_json_has_the_same_steps_and_what_tools_want_to_know() {
     }
 }
 
+/// Whoever is on the bridge may send router advertisements as soon as an interface is up.
+#[test]
+fn interfaces_come_when_the_parameters_are_set() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/veth.json");
+    let plan = printed_plan(&fixture);
+    let last = |words: &str| plan.rfind(words).unwrap_or_else(|| panic!("{words}: {plan}"));
+    assert!(last("set sysctl net.ipv6.conf.default.accept_ra") < last("hand a netlink socket"));
+    assert!(last("set sysctl net.ipv4.ping_group_range") < last("hand a netlink socket"));
+}
+
 #[test]
 fn equal_inputs_give_equal_plans() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/minimal.json");

@@ -160,19 +160,28 @@ fn facts(source: &Source<'_>, namespaces: &Namespaces) -> Facts {
     }
 }
 
-/// Puts what needs the network namespace where it is needed: before sysfs, which shows it.
-pub(super) fn interleave(steps: &mut Vec<Step>, furniture: Vec<rootfs::Step>, network: Vec<Step>) {
+/// Enters the new network namespace as late as can be, before sysfs, which shows it; but as
+/// early as the detached procfs allows where the launcher has interfaces to connect meanwhile.
+pub(super) fn interleave(
+    steps: &mut Vec<Step>,
+    furniture: Vec<rootfs::Step>,
+    network: Vec<Step>,
+    interfaces: bool,
+) {
     steps.reserve(furniture.len() + network.len() + 8);
-    let mut network = Some(network);
+    let (mut network, mut mounted) = (Some(network), false);
     for step in furniture {
-        let last = matches!(step, rootfs::Step::Pivot(_));
-        if step.filesystem() == Some("sysfs") || last {
-            if let Some(network) = network.take() {
-                steps.push(Step::Report(Tag::Mounted));
-                steps.extend(network);
-            }
+        let opened = matches!(step, rootfs::Step::Procfs(_));
+        let last = matches!(step, rootfs::Step::Pivot(_)) || step.filesystem() == Some("sysfs");
+        if last && !mounted {
+            steps.push(Step::Report(Tag::Mounted));
+            steps.extend(network.take().unwrap_or_default());
+            mounted = true;
         }
         steps.push(Step::Rootfs(step));
+        if opened && interfaces {
+            steps.extend(network.take().unwrap_or_default());
+        }
     }
 }
 

@@ -115,13 +115,13 @@ pub(super) fn network(source: &Source<'_>, namespaces: &Namespaces) -> Result<Ne
         interface.name = interface_name(network, ordinal);
         interfaces.push(Interface::Veth(interface));
     }
-    let mut aside = vec![Step::Unshare(Kinds::NET), Step::Loopback];
-    if !interfaces.is_empty() {
-        aside.push(Step::SendNetlink);
-    }
-    let begin = [Step::Aside(aside.len())].into_iter().chain(aside).collect();
+    let begin = vec![Step::Aside(2), Step::Unshare(Kinds::NET), Step::Loopback];
     let mut finish = vec![Step::Gather];
     finish.extend(parameters(source, namespaces)?);
+    if !interfaces.is_empty() {
+        // The parameters are for the interfaces, too.
+        finish.push(Step::SendNetlink);
+    }
     Ok(NewNetwork { interfaces, begin, finish })
 }
 
