@@ -139,7 +139,7 @@ fn a_profile_that_forbids_user_namespaces_or_what_follows_them_is_told_by_its_na
     let rules = ALL_BUT_MOUNTS.replace("  capability,\n", "");
     let profile = Profile::attached(ordinary(), &rules);
     let outcome = profile.0.run(["probe", "echo", "ran"]);
-    outcome.code(125).stdout("").stderr_has("pid and net namespaces: forbidden by ");
+    outcome.code(125).stdout("").stderr_has("user and pid namespaces: forbidden by ");
     outcome.stderr_has(&profile.0.fill("the AppArmor profile $NAME (enforce): Operation"));
     outcome.stderr_has("\nhint: give that profile the rules `capability sys_admin,` and `userns,`");
 }
