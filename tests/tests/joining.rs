@@ -1,6 +1,6 @@
 //! A second command in a container that runs.
 
-use std::fs::File;
+use std::fs::{self, File};
 
 use rustix::fs::{SealFlags, StatVfsMountFlags};
 use tests::{Running, Sandbox, require};
@@ -71,12 +71,19 @@ fn who_joins_runs_from_a_copy_that_cannot_be_written() {
     let seals = SealFlags::FUTURE_WRITE | SealFlags::GROW | SealFlags::SHRINK;
     for sandbox in Sandbox::for_each_caller() {
         let first = started(&sandbox);
-        let second = started(&sandbox);
-        let executable = File::open(format!("/proc/{}/exe", second.pid())).expect("it runs");
-        let mount = rustix::fs::fstatvfs(&executable).expect("its mount").f_flag;
-        let sealed = rustix::fs::fcntl_get_seals(&executable).is_ok_and(|own| own.contains(seals));
-        assert!(mount.contains(StatVfsMountFlags::RDONLY) || sealed, "{mount:?}");
-        second.finish().code(0);
+        // With the file it is known at once that there is a container, without it later.
+        for has_pid_file in [true, false] {
+            if !has_pid_file {
+                fs::remove_file(sandbox.root().join("pid")).expect("it is there");
+            }
+            let second = started(&sandbox);
+            let executable = File::open(format!("/proc/{}/exe", second.pid())).expect("it runs");
+            let mount = rustix::fs::fstatvfs(&executable).expect("its mount").f_flag;
+            let own = rustix::fs::fcntl_get_seals(&executable);
+            let sealed = own.is_ok_and(|own| own.contains(seals));
+            assert!(mount.contains(StatVfsMountFlags::RDONLY) || sealed, "{mount:?}");
+            second.finish().code(0);
+        }
         first.finish().code(0);
     }
 }

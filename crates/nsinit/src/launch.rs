@@ -69,7 +69,7 @@ impl Plan {
     }
 
     /// Makes init and what the container has outside. `record` keeps what it has to know
-    /// of that, while init mounts.
+    /// of that, when init has mounted.
     pub(crate) fn begin<R>(
         &self,
         stdio: &Stdio,
