@@ -150,21 +150,21 @@ struct Patterns {
 
 impl Patterns {
     fn new() -> Result<Patterns> {
-        let library = output(Command::new("cc").arg("-print-file-name=libc.a"))?;
-        let text = output(Command::new("nm").args(["-A", "--defined-only", library.trim()]))?;
-        // libc.a:memcpy.o:0000000000000000 T memcpy
-        let member = |line: &str| {
-            let (place, name) = (line.split_once(' ')?.0, line.rsplit(' ').next()?);
-            Some((name.to_owned(), place.rsplit(':').nth(1)?.to_owned()))
-        };
-        let members = text.lines().filter_map(member).collect();
+        let mut members = HashMap::new();
+        for library in ["libc.a", "libm.a"] {
+            for archive in archives(library)? {
+                let text = output(Command::new("nm").args(["-A", "--defined-only", &archive]))?;
+                members.extend(text.lines().filter_map(member));
+            }
+        }
         Ok(Patterns { members, known: HashSet::new(), lines: Vec::new() })
     }
 
     fn add(&mut self, name: &str) {
         let line = match self.members.get(name) {
             _ if name == "main" => "*(.text.main)".to_owned(),
-            Some(member) => format!("*libc.a:{member}(.text .text.*)"),
+            _ if name == "_start" => "*crt1.o(.text)".to_owned(),
+            Some(member) => format!("*{member}(.text .text.*)"),
             None if name.starts_with("_ZN") || name.starts_with("_R") => {
                 format!("*(.text*.{}*)", without_hashes(name))
             }
@@ -179,7 +179,7 @@ impl Patterns {
         let mut text = String::from(
             "/* Functions that a start of nsinit runs, in the order of their first call: the\n   \
              linker puts them side by side. Made by `cargo xtask bench --order`. */\n\
-             SECTIONS {\n  .text.start : {\n",
+             SECTIONS {\n  .text.start : {\n    *(.iplt)\n    *crtbegin*.o(.text)\n",
         );
         for line in &self.lines {
             text.push_str("    ");
@@ -189,6 +189,33 @@ impl Patterns {
         text.push_str("  }\n}\nINSERT BEFORE .text;\n");
         text
     }
+}
+
+/// The archives of a library of the C library's: one may be a linker script that names them.
+fn archives(library: &str) -> Result<Vec<String>> {
+    let path = output(Command::new("cc").arg(format!("-print-file-name={library}")))?;
+    let path = path.trim();
+    let content = fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    if content.starts_with(b"!<arch>") {
+        return Ok(vec![path.to_owned()]);
+    }
+    let script = String::from_utf8_lossy(&content);
+    let named =
+        script.split_whitespace().filter(|word| word.starts_with('/') && word.ends_with(".a"));
+    Ok(named.map(str::to_owned).collect())
+}
+
+/// A line of nm as a function's name and the archive and member that have it:
+/// `/usr/lib/libm-2.36.a:s_ceil.o:0000000000000000 i ceil` is (`ceil`, `libm-*.a:s_ceil.o`).
+fn member(line: &str) -> Option<(String, String)> {
+    let (place, name) = (line.split_once(' ')?.0, line.rsplit(' ').next()?);
+    let mut parts = place.rsplit(':').skip(1);
+    let (member, archive) = (parts.next()?, parts.next()?.rsplit('/').next()?);
+    let archive = match archive.split_once('-') {
+        Some((library, _version)) => format!("{library}-*.a"),
+        None => archive.to_owned(),
+    };
+    Some((name.to_owned(), format!("{archive}:{member}")))
 }
 
 /// A mangled name as a pattern: without what depends on the compiler and on versions.
@@ -205,17 +232,27 @@ fn without_hashes(name: &str) -> String {
             return path.replace('$', "?");
         }
     }
-    // `_R…Cs0123456789a_3std…`
-    let mut parts = name.split("Cs");
+    // `_R…Cs0123456789a_3std…`, and `B1c_` for what is that far from the beginning, which
+    // depends on the hashes.
+    without_digits(&without_digits(name, "Cs", 11, "C*"), "B", 2, "B*")
+}
+
+/// A mangled name with `new` for each `tag` that at most `most` letters and digits and an
+/// underscore follow.
+fn without_digits(name: &str, tag: &str, most: usize, new: &str) -> String {
+    let mut parts = name.split(tag);
     let mut pattern = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         match part.split_once('_') {
-            Some((hash, rest)) if hash.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-                pattern.push_str("C*_");
+            Some((digits, rest))
+                if digits.len() <= most && digits.bytes().all(|b| b.is_ascii_alphanumeric()) =>
+            {
+                pattern.push_str(new);
+                pattern.push('_');
                 pattern.push_str(rest);
             }
             _ => {
-                pattern.push_str("Cs");
+                pattern.push_str(tag);
                 pattern.push_str(part);
             }
         }
@@ -245,6 +282,10 @@ mod tests {
                 "_ZN4core3ptr13drop_in_place?LT?u8?GT?",
             ),
             ("_RNvNtCsjrHSEGnQ3l9_3std3env7__var_os", "_RNvNtC*_3std3env7__var_os"),
+            (
+                "_RNvMs16_NtCsjrHSEGnQ3l9_3std4pathNtB6_4Path6Buffer",
+                "_RNvMs16_NtC*_3std4pathNtB*_4Path6Buffer",
+            ),
             (
                 "_RNvNtCsjrHSEGnQ3l9_3std2fs4openCslNYArtu3iFV_5alloc.llvm.42",
                 "_RNvNtC*_3std2fs4openC*_5alloc",

@@ -41,8 +41,7 @@ pub(crate) fn lean() -> Result<PathBuf> {
 
 /// The same with its symbols, apart from the artefacts.
 pub(crate) fn with_symbols() -> Result<PathBuf> {
-    let mut command = static_command("nsinit", &[])?;
-    build(command.env("CARGO_PROFILE_RELEASE_STRIP", "none"))
+    build(&mut static_command("nsinit", &[])?)
 }
 
 /// What it is compared with, built in the same way.
@@ -58,14 +57,19 @@ fn static_command(package: &str, features: &[&str]) -> Result<Command> {
     let host = host_triple()?;
     let musl = host.replace("-gnu", "-musl");
     let triple = if is_installed(&musl) { musl } else { host };
+    // Names that tell the instances of a generic function apart, which the script then does.
+    let mut flags = format!("{} -C symbol-mangling-version=v0", static_rustflags());
     // Seen from the workspace's directory, where rustc links.
-    let mut flags = format!("{} -C link-arg=-Wl,-T,{ORDER}", static_rustflags());
+    flags.push_str(&format!(" -C link-arg=-Wl,-T,{ORDER}"));
     if packs_relocations(&triple) {
         // A start reads them all, and unpacked they are thirty pages.
         flags.push_str(" -C link-arg=-Wl,-z,pack-relative-relocs");
     }
     let mut command = release(package);
     command.args(features).args(["--target", &triple]).env("RUSTFLAGS", flags);
+    // `collect` strips: another profile would be other code, and the script is made from code
+    // with symbols.
+    command.env("CARGO_PROFILE_RELEASE_STRIP", "none");
     Ok(command)
 }
 
@@ -92,11 +96,14 @@ fn minor_of_glibc_2(version: &str) -> Option<u32> {
     version.trim().strip_prefix("glibc 2.")?.split('.').next()?.parse().ok()
 }
 
+/// Puts a program that was built among the artefacts, without its symbols.
 fn collect(built: &Path, name: &str) -> Result<PathBuf> {
     let directory = target_dir().join("dist");
-    fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    let told = |path: &Path, error| format!("{}: {error}", path.display());
+    fs::create_dir_all(&directory).map_err(|error| told(&directory, error))?;
     let path = directory.join(name);
-    let bytes = fs::copy(built, &path).map_err(|error| format!("{}: {error}", path.display()))?;
+    succeed(Command::new("strip").arg("-o").arg(&path).arg(built))?;
+    let bytes = fs::metadata(&path).map_err(|error| told(&path, error))?.len();
     println!("{} ({} KiB)", path.display(), bytes / 1024);
     Ok(path)
 }
