@@ -83,6 +83,13 @@ impl<'a> Child<'a> {
         }
     }
 
+    /// What a helper holds, which has the procfs, too.
+    fn beside(&self) -> Result<Child<'a>, Errno> {
+        let mut beside = Child::new(self.channel, self.inherited);
+        beside.procfs = Some(rustix::io::fcntl_dupfd_cloexec(self.procfs()?, 3)?);
+        Ok(beside)
+    }
+
     /// A procfs that nobody in the container can have covered.
     pub(crate) fn procfs(&self) -> Result<BorrowedFd<'_>, Errno> {
         self.procfs.as_ref().map(AsFd::as_fd).or_else(|| self.rootfs.proc()).ok_or(Errno::BADF)
@@ -199,7 +206,7 @@ fn with_helper<'a>(
     child: &mut Child<'_>,
     ring: Option<&Ring>,
 ) -> Result<(), Failure> {
-    let mut beside = Child::new(child.channel, child.inherited);
+    let mut beside = child.beside().map_err(Failure::of(index))?;
     let task = Task::new(|| {
         mark(ring, index);
         walk(&mut aside, &mut beside, ring).map(drop)

@@ -81,10 +81,9 @@ impl Plan {
         filesystem::expect_working_directory(source)?;
 
         let mut steps = arrive(&namespaces);
-        let NewNetwork { interfaces, begin, finish } = resources::network(source, &namespaces)?;
-        steps.extend(begin);
+        let NewNetwork { interfaces, aside, enter } = resources::network(source, &namespaces)?;
         let furniture = filesystem::steps(source, &namespaces, terminal)?;
-        filesystem::interleave(&mut steps, furniture, finish, !interfaces.is_empty());
+        filesystem::interleave(&mut steps, furniture, aside, enter);
         if !interfaces.is_empty() {
             // They may have parameters.
             steps.push(Step::Await(Tag::Proceed));

@@ -9,7 +9,6 @@ use nsinit_security::Lsm;
 
 use super::{Namespaces, Source, refuse, refused};
 use crate::error::{Error, Result};
-use crate::handshake::Tag;
 use crate::step::Step;
 
 /// The container's own files that it must not change.
@@ -160,27 +159,24 @@ fn facts(source: &Source<'_>, namespaces: &Namespaces) -> Facts {
     }
 }
 
-/// Enters the new network namespace as late as can be, before sysfs, which shows it; but as
-/// early as the detached procfs allows where the launcher has interfaces to connect meanwhile.
+/// A helper makes the new network namespace when there is a procfs, by which its parameters are
+/// set; init enters it as late as can be, before sysfs, which shows it.
 pub(super) fn interleave(
     steps: &mut Vec<Step>,
     furniture: Vec<rootfs::Step>,
-    network: Vec<Step>,
-    interfaces: bool,
+    aside: Vec<Step>,
+    enter: Vec<Step>,
 ) {
-    steps.reserve(furniture.len() + network.len() + 8);
-    let (mut network, mut mounted) = (Some(network), false);
+    steps.reserve(furniture.len() + aside.len() + enter.len() + 8);
+    let (mut aside, mut enter) = (Some(aside), Some(enter));
     for step in furniture {
-        let opened = matches!(step, rootfs::Step::Procfs(_));
-        let last = matches!(step, rootfs::Step::Pivot(_)) || step.filesystem() == Some("sysfs");
-        if last && !mounted {
-            steps.push(Step::Report(Tag::Mounted));
-            steps.extend(network.take().unwrap_or_default());
-            mounted = true;
+        if matches!(step, rootfs::Step::Pivot(_)) || step.filesystem() == Some("sysfs") {
+            steps.extend(enter.take().unwrap_or_default());
         }
+        let opened = matches!(step, rootfs::Step::Procfs(_));
         steps.push(Step::Rootfs(step));
-        if opened && interfaces {
-            steps.extend(network.take().unwrap_or_default());
+        if opened {
+            steps.extend(aside.take().unwrap_or_default());
         }
     }
 }

@@ -11,6 +11,7 @@ use nsinit_security::Sysctl;
 
 use super::{Namespaces, Source, filesystem, refuse, refused};
 use crate::error::Result;
+use crate::handshake::Tag;
 use crate::plan::CgroupPlan;
 use crate::step::Step;
 use crate::systemd;
@@ -85,10 +86,11 @@ fn device_rules(source: &Source<'_>, terminal: bool) -> Result<Vec<DeviceRule>> 
 pub(super) struct NewNetwork {
     /// For the launcher.
     pub(super) interfaces: Vec<Interface>,
-    /// How init makes it, which takes as long as most of the mounts.
-    pub(super) begin: Vec<Step>,
-    /// What init does in it.
-    pub(super) finish: Vec<Step>,
+    /// How a helper of init's makes it, which takes as long as most of the mounts: when there
+    /// is a procfs.
+    pub(super) aside: Vec<Step>,
+    /// How init enters it: when the mounts that do not need it are made.
+    pub(super) enter: Vec<Step>,
 }
 
 pub(super) fn network(source: &Source<'_>, namespaces: &Namespaces) -> Result<NewNetwork> {
@@ -97,7 +99,8 @@ pub(super) fn network(source: &Source<'_>, namespaces: &Namespaces) -> Result<Ne
     let veths: Vec<_> = networks.iter().enumerate().filter(is_veth).collect();
     if !namespaces.has(Kinds::NET) {
         // The host's network, or a joined one: nothing of it is ours to change.
-        return Ok(NewNetwork::default());
+        let enter = vec![Step::Report(Tag::Mounted)];
+        return Ok(NewNetwork { enter, ..NewNetwork::default() });
     }
     if !veths.is_empty() && namespaces.is_user() && !source.host.privileged {
         return Err(refuse(
@@ -115,14 +118,18 @@ pub(super) fn network(source: &Source<'_>, namespaces: &Namespaces) -> Result<Ne
         interface.name = interface_name(network, ordinal);
         interfaces.push(Interface::Veth(interface));
     }
-    let begin = vec![Step::Aside(2), Step::Unshare(Kinds::NET), Step::Loopback];
-    let mut finish = vec![Step::Gather];
-    finish.extend(parameters(source, namespaces)?);
-    if !interfaces.is_empty() {
-        // The parameters are for the interfaces, too.
-        finish.push(Step::SendNetlink);
-    }
-    Ok(NewNetwork { interfaces, begin, finish })
+    let mut aside = vec![Step::Unshare(Kinds::NET), Step::Loopback];
+    aside.extend(parameters(source, namespaces)?);
+    let enter = match interfaces.is_empty() {
+        true => vec![Step::Report(Tag::Mounted), Step::Gather],
+        false => {
+            // The parameters are for the interfaces, too, which the launcher connects first.
+            aside.push(Step::SendNetlink);
+            vec![Step::Gather, Step::Report(Tag::Mounted)]
+        }
+    };
+    aside.insert(0, Step::Aside(aside.len()));
+    Ok(NewNetwork { interfaces, aside, enter })
 }
 
 /// The new network namespace's own parameters: no autoconfiguration by whoever is on
