@@ -48,8 +48,10 @@ fn a_kind_of_namespace_that_is_switched_off_is_told_with_its_sysctl() {
         "new mount, user and pid namespaces: forbidden by /proc/sys/user/max_user_namespaces: ";
     explained(&sandbox, message, &["sysctl -w user.max_user_namespaces="]);
     foreseen(&sandbox, &[message, "sysctl -w user.max_user_namespaces="]);
-    let sandbox = Sandbox::new().config(r#"{"namespaces": ["NEWNS", "NEWNET"]}"#).with("none=net");
-    let message = "new mount and net namespaces: forbidden by /proc/sys/user/max_net_namespaces: ";
+    let sandbox =
+        Sandbox::new().config(r#"{"namespaces": ["NEWNS", "NEWPID", "NEWNET"]}"#).with("none=net");
+    let message =
+        "new mount, pid and net namespaces: forbidden by /proc/sys/user/max_net_namespaces: ";
     explained(&sandbox, message, &["sysctl -w user.max_net_namespaces="]);
     foreseen(&sandbox, &[message, "sysctl -w user.max_net_namespaces="]);
 }
