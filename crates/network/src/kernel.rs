@@ -6,25 +6,28 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-use netlink_packet_route::RouteNetlinkMessage;
+use futures_util::StreamExt;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags};
 use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute};
 use netlink_packet_route::route::RouteMessage;
-use rtnetlink::proto::Connection;
+use rtnetlink::packet_core::NetlinkPayload;
+use rtnetlink::proto::{Connection, ConnectionHandle, from_socket_with_codec};
+use rtnetlink::sys::SocketAddr;
 use rtnetlink::{
-    AddressMessageBuilder, Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth,
+    AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth,
     RouteMessageBuilder,
 };
 
+use crate::change::Change;
 use crate::socket::{Refusal, refusal, with_kernel_words};
 use crate::{Error, IpCidr, MacAddress, Route, Side, sys};
 
 /// One side's connection: it has to be driven while requests are under way.
-pub(crate) type Driver = Connection<RouteNetlinkMessage>;
+pub(crate) type Driver = Connection<Change>;
 
 /// One side's requests.
 pub(crate) struct Kernel {
-    handle: Handle,
+    handle: ConnectionHandle<Change>,
     side: Side,
 }
 
@@ -46,7 +49,7 @@ impl Kernel {
             return Err(Error::NoRuntime);
         }
         with_kernel_words(socket.as_fd()).map_err(|source| Error::Socket { source })?;
-        let (driver, handle, _unsolicited) = rtnetlink::from_socket(sys::tokio_socket(socket));
+        let (driver, handle, _unsolicited) = from_socket_with_codec(sys::tokio_socket(socket));
         Ok((driver, Self { handle, side }))
     }
 
@@ -67,28 +70,28 @@ impl Kernel {
             .set_info_data(InfoData::Veth(InfoVeth::Peer(inner)))
             .up()
             .build();
-        self.handle.link().add(message).execute().await.map_err(refused)
+        self.make(Change::CreateLink(message)).await
     }
 
     /// Makes a bridge, down. Its hardware address is given: left to itself it
     /// takes the lowest of its ports' and changes whenever one comes or goes.
     pub(crate) async fn create_bridge(&self, name: &str, mac: MacAddress) -> Result<(), Refusal> {
         let message = LinkBridge::new(name).address(mac.octets().to_vec()).build();
-        self.handle.link().add(message).execute().await.map_err(refused)
+        self.make(Change::CreateLink(message)).await
     }
 
     pub(crate) async fn set_alias(&self, index: u32, name: &str, alias: &str) -> Result<(), Error> {
         let message = LinkUnspec::new_with_index(index)
             .append_extra_attribute(LinkAttribute::IfAlias(alias.to_owned()))
             .build();
-        let done = self.handle.link().set(message).execute().await;
-        done.map_err(|error| self.error(name, "set alias", refused(error)))
+        let done = self.make(Change::SetLink(message)).await;
+        done.map_err(|refusal| self.error(name, "set alias", refusal))
     }
 
     pub(crate) async fn set_up(&self, index: u32, name: &str) -> Result<(), Error> {
         let message = LinkUnspec::new_with_index(index).up().build();
-        let done = self.handle.link().set(message).execute().await;
-        done.map_err(|error| self.error(name, "bring up", refused(error)))
+        let done = self.make(Change::SetLink(message)).await;
+        done.map_err(|refusal| self.error(name, "bring up", refusal))
     }
 
     /// Adds an address; an IPv6 address can be used at once.
@@ -110,10 +113,8 @@ impl Kernel {
                 message
             }
         };
-        let mut request = self.handle.address().add(index, address.address(), address.prefix());
-        *request.message_mut() = message;
-        let done = request.execute().await;
-        done.map_err(|error| self.error(name, &format!("add address {address}"), refused(error)))
+        let done = self.make(Change::AddAddress(message)).await;
+        done.map_err(|refusal| self.error(name, &format!("add address {address}"), refusal))
     }
 
     pub(crate) async fn add_route(
@@ -122,8 +123,22 @@ impl Kernel {
         name: &str,
         route: Route,
     ) -> Result<(), Error> {
-        let done = self.handle.route().add(route_message(index, route)).execute().await;
-        done.map_err(|error| self.error(name, &format!("add route {route}"), refused(error)))
+        let done = self.make(Change::AddRoute(route_message(index, route))).await;
+        done.map_err(|refusal| self.error(name, &format!("add route {route}"), refusal))
+    }
+
+    /// Asks for a change, and waits for the acknowledgement.
+    async fn make(&self, change: Change) -> Result<(), Refusal> {
+        let answers = self.handle.request(change.into_message(), SocketAddr::new(0, 0));
+        let closed = |_| std::io::Error::from_raw_os_error(libc::ECONNRESET);
+        let mut answers = answers.map_err(closed)?;
+        // The acknowledgement is the end of them.
+        while let Some(answer) = answers.next().await {
+            if let NetlinkPayload::Error(message) = answer.payload {
+                return Err(refusal(message.raw_code(), &message.header));
+            }
+        }
+        Ok(())
     }
 
     /// A refusal with the words for what was asked of which link.
@@ -186,12 +201,5 @@ fn route_message(index: u32, route: Route) -> RouteMessage {
             }
             builder.build()
         }
-    }
-}
-
-fn refused(error: rtnetlink::Error) -> Refusal {
-    match error {
-        rtnetlink::Error::NetlinkError(message) => refusal(message.raw_code(), &message.header),
-        other => std::io::Error::other(other.to_string()).into(),
     }
 }

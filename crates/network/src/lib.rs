@@ -37,6 +37,7 @@
 mod address;
 pub mod blocking;
 mod bridge;
+mod change;
 mod check;
 mod child;
 mod connect;
