@@ -28,21 +28,31 @@ const LETTERS: [char; 4] = ['a', 'b', 'd', 'e'];
 /// Writes the script: of the executable only, which must have its symbols.
 pub(crate) fn write(bench: &Bench, path: &Path) -> Result {
     let symbols = Symbols::of(&bench.nsinit)?;
-    let mut patterns = Patterns::new()?;
+    let (mut patterns, mut runs) = (Patterns::new()?, Vec::new());
     for letter in LETTERS {
         for workload in WORKLOADS.iter().filter(|workload| workload.letter == letter) {
             println!("({letter}) {}", workload.words);
-            for address in run(bench, workload)? {
-                symbols.name_at(address).into_iter().for_each(|name| patterns.add(name));
-            }
+            runs.push(run(bench, workload)?);
         }
+    }
+    // Init finds nothing mapped of what the launcher has run.
+    let init = runs.iter().flat_map(|run| &run.init);
+    for address in init.chain(runs.iter().flat_map(|run| &run.launcher)) {
+        symbols.name_at(*address).into_iter().for_each(|name| patterns.add(name));
     }
     println!("{} functions", patterns.lines.len());
     fs::write(path, patterns.script()).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The addresses at which one run of nsinit has been, in the order of the first time.
-fn run(bench: &Bench, workload: &Workload) -> Result<Vec<usize>> {
+#[derive(Default)]
+struct Addresses {
+    launcher: Vec<usize>,
+    /// And init's helper.
+    init: Vec<usize>,
+}
+
+fn run(bench: &Bench, workload: &Workload) -> Result<Addresses> {
     if workload.network {
         guard::make_bridge()?;
     }
@@ -60,8 +70,8 @@ fn run(bench: &Bench, workload: &Workload) -> Result<Vec<usize>> {
 }
 
 /// Steps through a process and its children until it ends.
-fn addresses(launcher: i32) -> Result<Vec<usize>> {
-    let (mut seen, mut order) = (HashSet::new(), Vec::new());
+fn addresses(launcher: i32) -> Result<Addresses> {
+    let (mut seen, mut order) = (HashSet::new(), Addresses::default());
     let told = |error: io::Error| format!("ptrace: {error}");
     sys::wait4(launcher).and_then(|_| sys::follow(launcher)).map_err(told)?;
     let mut base = load_address(launcher)?;
@@ -85,8 +95,11 @@ fn addresses(launcher: i32) -> Result<Vec<usize>> {
             base = load_address(launcher)?;
         }
         let address = sys::instruction(pid).map_err(told)?.wrapping_sub(base);
-        if seen.insert(address) {
-            order.push(address);
+        if seen.insert((pid == launcher, address)) {
+            match pid == launcher {
+                true => order.launcher.push(address),
+                false => order.init.push(address),
+            }
         }
         let signal = libc::WSTOPSIG(stopped.status);
         let of_tracing = [libc::SIGTRAP, libc::SIGSTOP].contains(&signal);
@@ -177,8 +190,8 @@ impl Patterns {
 
     fn script(&self) -> String {
         let mut text = String::from(
-            "/* Functions that a start of nsinit runs, in the order of their first call: the\n   \
-             linker puts them side by side. Made by `cargo xtask bench --order`. */\n\
+            "/* Functions that a start of nsinit runs, those of init first, in the order of their\n   \
+             first call: the linker puts them side by side. Made by `cargo xtask bench --order`. */\n\
              SECTIONS {\n  .text.start : {\n    *(.iplt)\n    *crtbegin*.o(.text)\n",
         );
         for line in &self.lines {

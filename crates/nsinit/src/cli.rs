@@ -78,7 +78,7 @@ Examples:
   nsinit spec > container.json";
 
 /// Run programs in containers: a root filesystem and a container.json in a directory.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(name = "nsinit", version = VERSION, after_help = EXAMPLES)]
 pub struct CommandLine {
     /// The container's directory
@@ -135,7 +135,7 @@ impl CommandLine {
     }
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 #[command(defer = true)]
 enum Command {
     /// Run a program: start the container of this directory, or join it if it lives
@@ -151,7 +151,7 @@ enum Command {
     Spec,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = EXEC_EXAMPLES)]
 struct Exec {
     /// Do not say which container is used when there is no container.json
@@ -174,7 +174,7 @@ struct Printed {
     shape: Shape,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = DOCTOR_EXAMPLES)]
 struct Doctor {
     /// Print an AppArmor profile that lets this executable make user namespaces, and nothing else

@@ -67,9 +67,39 @@ fn the_last_allocation_is_taken_back_and_grows_in_place() {
     assert_eq!(last.start, place);
     assert!(last.bytes()[..100].iter().all(|byte| *byte == 7));
     drop(last);
-    assert_eq!(Block::new(&arena, 50).start, place);
+    let last = Block::new(&arena, 50);
+    assert_eq!(last.start, place);
     drop(first);
-    assert_eq!(Block::new(&arena, 50).start, place, "what others follow is not taken back");
+    drop(Block::new(&arena, 50));
+    assert!(Block::new(&arena, 50).start > last.start, "what others follow is not taken back");
+}
+
+#[test]
+fn all_of_it_is_taken_back_when_nothing_is_in_use() {
+    let arena = Box::new(Arena::new());
+    let blocks = [100, 200, 300].map(|size| Block::new(&arena, size));
+    let [beginning, second, _] = blocks.each_ref().map(|block| block.start);
+    // In an order in which none of them is the last one.
+    drop(blocks);
+    let again = Block::new(&arena, 50);
+    assert_eq!(again.start, beginning);
+    assert!(Block::new(&arena, 50).start < second);
+}
+
+#[test]
+fn while_it_rests_memory_is_the_c_librarys() {
+    let arena = Box::new(Arena::new());
+    let first = Block::new(&arena, 100);
+    let beginning = first.start;
+    let mut kept = arena.rest(|| Block::new(&arena, 100));
+    kept.bytes().fill(7);
+    drop(first);
+    let mut again = Block::new(&arena, 1000);
+    assert_eq!(again.start, beginning);
+    again.bytes().fill(8);
+    assert!(kept.bytes().iter().all(|byte| *byte == 7));
+    kept.resize(200);
+    assert!(kept.bytes()[..100].iter().all(|byte| *byte == 7));
 }
 
 #[test]

@@ -21,7 +21,9 @@ static MEMORY: arena::sys::Arena = arena::sys::Arena::new();
 fn run(arguments: Vec<OsString>) -> u8 {
     cli::reexecute_early(&arguments);
     MEMORY.map();
-    let line = match CommandLine::parse_arguments(arguments) {
+    // Of the memory that the parser takes nothing is left then.
+    let parsed = CommandLine::parse_arguments(arguments);
+    let line = match parsed.map(|line| MEMORY.rest(|| line.clone())) {
         Ok(line) => line,
         Err(error) => {
             // Help and version go to standard output, everything else to standard error.
