@@ -73,6 +73,32 @@ fn the_program_starts_with_default_signals() {
 }
 
 #[test]
+fn what_the_caller_ignores_is_not_passed_on() {
+    require!(Container);
+    let sandbox = Sandbox::new().with("ignore=HUP");
+    // The second one joins the first.
+    let [first, second] =
+        [(); 2].map(|()| sandbox.start(["probe", "handle", "USR1"]).until("ready"));
+    for run in [second, first] {
+        // Of two signals the one with the lower number is read first.
+        run.signal(Signal::HUP).signal(Signal::USR1);
+        run.finish().code(0).stdout("ready\ngot USR1\n");
+    }
+}
+
+#[test]
+fn what_the_caller_ignores_does_not_end_a_join() {
+    require!(Container);
+    let sandbox = Sandbox::new();
+    let first = sandbox.start(["probe", "ready", ",", "sleep", "100"]).until("ready");
+    // Blocked, it is kept, and there already when the join looks for signals.
+    let sandbox = sandbox.with("raise=HUP").with("block=all").with("ignore=HUP");
+    sandbox.run(["probe", "echo", "joined"]).code(0).stdout("joined\n");
+    first.signal(Signal::TERM);
+    first.finish().code(143);
+}
+
+#[test]
 fn what_the_caller_ignores_and_blocks_does_not_reach_the_program() {
     require!(Container);
     for sandbox in Sandbox::for_each_caller() {

@@ -1,7 +1,8 @@
 //! On the host: a caller of nsinit with peculiar settings.
 //!
 //! `uid=N` (and gid N, no groups) · `close=0,1` · `leak=3,9` (a descriptor of
-//! `/` without CLOEXEC) · `ignore=CHLD,PIPE` · `block=all` · `signals=default` · `umask=777` ·
+//! `/` without CLOEXEC) · `ignore=CHLD,PIPE` · `block=all` · `raise=HUP` · `signals=default` ·
+//! `umask=777` ·
 //! `netns=new` or a path · `mntns=PATH` · `terminal=0` (a new session with the controlling terminal on
 //! descriptor 0) · `key=NAME` (a user key in a new session keyring) · `keys=all` (all that
 //! the user may have) · `nofile=N` · `nproc=N` · `cgroup=PATH` (into that directory) ·
@@ -53,6 +54,7 @@ fn apply(setting: &str) -> io::Result<()> {
         "leak" => each_number(value, sys::leak_root),
         "ignore" => value.split(',').try_for_each(|name| sys::ignore(signals::signal(name)?)),
         "block" => sys::block_all(),
+        "raise" => sys::kill(0, signals::signal(value)?),
         "signals" => sys::default_signals(),
         "umask" => {
             let mask = u32::from_str_radix(value, 8).map_err(io::Error::other)?;

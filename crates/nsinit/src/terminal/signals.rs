@@ -41,6 +41,11 @@ const SWALLOWED: [c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
 /// A signalfd(2) record is this long, and begins with the number of the signal.
 const RECORD: usize = 128;
 
+fn blocked() -> impl Iterator<Item = c_int> {
+    let all = (1..=31).chain(sys::real_time_signals());
+    all.filter(|signal| !LEFT_ALONE.contains(signal))
+}
+
 /// The signals that are passed on to a container, blocked in this thread.
 ///
 /// To be made before the clone, so that no signal is lost between that and the
@@ -63,11 +68,7 @@ impl Signals {
     /// Blocks the signals and opens a descriptor for them.
     pub(crate) fn block() -> io::Result<Signals> {
         let mut mask = sys::Mask::empty();
-        for signal in (1..=31).chain(sys::real_time_signals()) {
-            if !LEFT_ALONE.contains(&signal) && !sys::is_ignored(signal) {
-                mask.insert(signal);
-            }
-        }
+        blocked().for_each(|signal| mask.insert(signal));
         let fd = sys::signalfd(&mask)?;
         let before = sys::block(&mask)?;
         Ok(Signals { fd, blocked: mask, before, of_this_thread: PhantomData })
@@ -76,7 +77,11 @@ impl Signals {
     /// Those that would end this command.
     pub(crate) fn deadly(&self) -> io::Result<Deadly> {
         let mut deadly = self.blocked;
-        NOT_DEADLY.iter().for_each(|signal| deadly.remove(*signal));
+        for signal in blocked() {
+            if NOT_DEADLY.contains(&signal) || sys::is_ignored(signal) {
+                deadly.remove(signal);
+            }
+        }
         sys::signalfd(&deadly).map(Deadly)
     }
 
@@ -92,7 +97,8 @@ impl Signals {
             }
             let [a, b, c, d, ..] = record;
             let number = c_int::from_ne_bytes([a, b, c, d]);
-            if SWALLOWED.contains(&number) {
+            // One that is ignored is kept for the descriptor, too, while it is blocked.
+            if SWALLOWED.contains(&number) || sys::is_ignored(number) {
                 continue;
             }
             if let Some(signal) = sys::signal(number) {
