@@ -26,7 +26,7 @@ extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
     let code = super::run((0..usize::try_from(count).unwrap_or(0)).map(argument).collect());
     // Nobody is left to be told.
     let _ = std::io::stdout().flush();
-    // The C library has nothing of ours to see to at its end, and touches eight pages.
+    // The C library has nothing of ours to see to at its end, and touches six pages.
     // SAFETY: nothing runs afterwards.
     unsafe { libc::_exit(code.into()) }
 }
