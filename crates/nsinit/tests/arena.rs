@@ -134,7 +134,7 @@ fn what_is_mapped_ahead_is_there_and_keeps_what_is_in_it() {
     static FRESH: Arena = Arena::new();
     let mut block = Block::new(&FRESH, 100);
     block.bytes().fill(7);
-    let second_page = block.start.wrapping_add(4096);
+    let second_page = block.start.wrapping_add(4096).map_addr(|address| address & !4095);
     let is_there = || {
         let mut resident = 0_u8;
         // SAFETY: a page of the arena, and one byte for the answer.

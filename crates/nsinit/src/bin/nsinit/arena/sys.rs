@@ -11,23 +11,24 @@ use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// A start takes less than a quarter of it.
-const SIZE: usize = 256 << 10;
+/// A start takes less than a quarter of it. With what is before it, it is so many pages.
+const SIZE: usize = (256 << 10) - 64;
 /// What is larger, or aligned to more, is left to the C library.
 const LARGEST: usize = 32 << 10;
 const ALIGNMENT: usize = 16;
 
-/// The command's allocator.
+/// The command's allocator: aligned to pages, as madvise(2) wants it, and on no more of them
+/// than it needs.
+#[repr(C, align(4096))]
 pub(crate) struct Arena {
-    memory: Memory,
     /// A [`Use`].
     used: AtomicU64,
     /// Nothing is taken from it at the moment.
     rests: AtomicBool,
+    memory: Memory,
 }
 
-/// Aligned to pages, as madvise(2) wants it.
-#[repr(align(4096))]
+#[repr(align(64))]
 struct Memory(UnsafeCell<[u8; SIZE]>);
 
 // SAFETY: an allocation has its bytes to itself, and what is around it is not accessed.
@@ -55,17 +56,18 @@ impl Use {
 impl Arena {
     pub(crate) const fn new() -> Arena {
         Arena {
-            memory: Memory(UnsafeCell::new([0; SIZE])),
             used: AtomicU64::new(0),
             rests: AtomicBool::new(false),
+            memory: Memory(UnsafeCell::new([0; SIZE])),
         }
     }
 
     /// Has the kernel map what a start takes, at once: cheaper than a fault for each page.
     pub(crate) fn map(&self) {
         // It does no harm where the kernel (before Linux 5.14) does not know the advice.
+        let (start, size) = (ptr::from_ref(self).cast_mut(), size_of::<Arena>() / 4);
         // SAFETY: the memory is ours, and what is in it stays.
-        unsafe { libc::madvise(self.start().cast(), SIZE / 4, libc::MADV_POPULATE_WRITE) };
+        unsafe { libc::madvise(start.cast(), size, libc::MADV_POPULATE_WRITE) };
     }
 
     /// What `work` allocates is the C library's: then it may outlive everything in the arena,
