@@ -239,8 +239,15 @@ fn command(line: &CommandLine, journal: &Journal) -> Result<u8> {
         Command::Exec(exec) => exec::exec_command(line, exec, journal),
         Command::Plan(printed) => plan_command(line, printed, journal),
         Command::Doctor(doctor) => doctor_command(line, doctor, journal),
-        Command::Spec => print(&directory_without_file(&line.root)?.to_json_pretty()),
+        Command::Spec => spec_command(line),
     }
+}
+
+/// Never inline, nor the next two: what they need on the stack would cost `exec` a page fault
+/// for each page.
+#[inline(never)]
+fn spec_command(line: &CommandLine) -> Result<u8> {
+    print(&directory_without_file(&line.root)?.to_json_pretty())
 }
 
 /// Everything here trusts who runs it: the environment, the paths, the configuration.
@@ -261,6 +268,7 @@ fn directory_without_file(root: &Path) -> Result<Container> {
     Ok(directory::built_in())
 }
 
+#[inline(never)]
 fn plan_command(line: &CommandLine, printed: &Printed, journal: &Journal) -> Result<u8> {
     let mut directory = Place::find(&line.root)?.read()?;
     let (_, plan) = make_plan(&mut directory, &printed.shape, None, journal)?;
@@ -271,6 +279,7 @@ fn plan_command(line: &CommandLine, printed: &Printed, journal: &Journal) -> Res
     }
 }
 
+#[inline(never)]
 fn doctor_command(line: &CommandLine, doctor: &Doctor, journal: &Journal) -> Result<u8> {
     if doctor.apparmor_profile {
         return print(&doctor::apparmor_profile()?);
