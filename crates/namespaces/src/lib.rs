@@ -73,7 +73,7 @@ mod sys;
 mod time_offsets;
 mod write_maps;
 
-pub use aside::{Helper, Task};
+pub use aside::{Helper, Remains, Task};
 pub use child::{become_root, unshare};
 pub use clone::CloneRequest;
 pub use command::{Child, Command};

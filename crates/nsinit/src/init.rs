@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nsinit_cgroups::Entry;
-use nsinit_namespaces::{Join, Kinds, Kinship, NamespaceFile, Task};
+use nsinit_namespaces::{Join, Kinds, Kinship, NamespaceFile, Remains, Task};
 use nsinit_network as network;
 use nsinit_rootfs as rootfs;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
@@ -67,6 +67,8 @@ pub(crate) struct Child<'a> {
     pub(crate) rootfs: rootfs::Child,
     procfs: Option<OwnedFd>,
     netlink: Option<OwnedFd>,
+    /// Reaped before the root is left.
+    helper: Remains,
     /// Both ends of the program's terminal.
     terminal: Option<(OwnedFd, OwnedFd)>,
 }
@@ -79,6 +81,7 @@ impl<'a> Child<'a> {
             rootfs: rootfs::Child::new(),
             procfs: None,
             netlink: None,
+            helper: Remains::default(),
             terminal: None,
         }
     }
@@ -174,6 +177,8 @@ pub(crate) fn run(
             Failure { step: plan.step_count(), errno, detail }
         }
     };
+    // Where this process is not PID 1 nobody else reaps its helper.
+    child.helper = Remains::default();
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::openat(CWD, c"/", flags, Mode::empty()).ok();
     channel.fail(failure, root.as_ref().map(AsFd::as_fd));
@@ -213,8 +218,10 @@ fn with_helper<'a>(
     });
     let helper = sys::helper(&task);
     let gather = walk(steps, child, ring);
+    let (result, remains) = helper.finish();
+    child.helper = remains;
     // If both have failed, what comes first in the plan is told.
-    helper.finish().unwrap_or(Err(Failure::of(index)(Errno::CHILD)))?;
+    result.unwrap_or(Err(Failure::of(index)(Errno::CHILD)))?;
     let Some((index, _)) = gather? else { return Ok(()) };
     beside.netlink().and_then(network::enter_namespace_of).map_err(Failure::of(index))?;
     mark(ring, index);
@@ -230,6 +237,10 @@ fn walk<'a>(
     for (index, step) in steps {
         if matches!(step, Step::Aside(_) | Step::Gather) {
             return Ok(Some((index, step)));
+        }
+        if matches!(step, Step::Rootfs(rootfs::Step::Pivot(_))) {
+            // By now it has ended.
+            child.helper = Remains::default();
         }
         step.apply(child).map_err(Failure::of(index))?;
         mark(ring, index);

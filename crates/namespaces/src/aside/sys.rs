@@ -7,12 +7,12 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use rustix::process::Pid;
-use rustix::thread::CpuSet;
+use rustix::thread::{CpuSet, futex};
 
 /// More than some system calls take, in a build without optimisation, too.
 const STACK: usize = 128 << 10;
@@ -23,6 +23,8 @@ const GUARD: usize = 64 << 10;
 pub struct Task<F, T> {
     /// Whoever sets it has `work` and `result` to itself, until the helper has ended.
     taken: AtomicBool,
+    /// Not zero while a helper uses the memory: cleared by the kernel, however it ends.
+    user: AtomicU32,
     work: UnsafeCell<Option<F>>,
     result: UnsafeCell<Option<T>>,
 }
@@ -35,6 +37,7 @@ impl<F: FnOnce() -> T + Send, T: Send> Task<F, T> {
     pub const fn new(work: F) -> Self {
         Self {
             taken: AtomicBool::new(false),
+            user: AtomicU32::new(0),
             work: UnsafeCell::new(Some(work)),
             result: UnsafeCell::new(None),
         }
@@ -82,24 +85,45 @@ impl<'a, F: FnOnce() -> T + Send, T: Send> Helper<'a, F, T> {
     }
 
     /// The result of the work; `None` if the helper was killed. What the helper has not begun
-    /// the caller does.
-    pub fn finish(mut self) -> Option<T> {
+    /// the caller does. The helper has let go of the caller's memory, and is about to end.
+    pub fn finish(mut self) -> (Option<T>, Remains) {
         let ours = self.task.run();
-        self.end(ours);
-        // SAFETY: the helper has ended, and this process has no other.
-        unsafe { (*self.task.result.get()).take() }
+        let remains = self.end(ours);
+        // SAFETY: the helper has let go of the memory, and this process has no other.
+        (unsafe { (*self.task.result.get()).take() }, remains)
     }
 
-    /// Waits for the helper's end: after its work, which waits for nobody, or without.
-    fn end(&mut self, idle: bool) {
-        let Some(pid) = self.process.take() else { return };
+    /// Waits until the helper needs the memory no more: after its work, which waits for nobody,
+    /// or without.
+    fn end(&mut self, idle: bool) -> Remains {
+        let Some(pid) = self.process.take() else { return Remains(None) };
         if idle {
             // The other processors are busy, and this one is about to have nothing to do.
             let mut here = CpuSet::new();
             here.set(rustix::thread::sched_getcpu());
             let _ = rustix::thread::sched_setaffinity(Some(pid), &here);
         }
-        wait(pid);
+        loop {
+            let user = self.task.user.load(Ordering::Acquire);
+            if user == 0 {
+                return Remains(Some(pid));
+            }
+            // Not a private one, because of how the kernel wakes (futex(2), set_tid_address(2)).
+            // Whatever it says, the number tells.
+            let _ = futex::wait(&self.task.user, futex::Flags::empty(), user, None);
+        }
+    }
+}
+
+/// What is left of a helper that is about to end. Dropping it reaps the process.
+#[derive(Debug, Default)]
+pub struct Remains(Option<Pid>);
+
+impl Drop for Remains {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            wait(pid);
+        }
     }
 }
 
@@ -107,7 +131,7 @@ impl<F: FnOnce() -> T + Send, T: Send> Drop for Helper<'_, F, T> {
     fn drop(&mut self) {
         if self.process.is_some() {
             let idle = self.task.take();
-            self.end(idle);
+            drop(self.end(idle));
         }
     }
 }
@@ -116,10 +140,13 @@ fn begin<F: FnOnce() -> T + Send, T: Send>(task: &Task<F, T>) -> Option<Pid> {
     let others = other_processors()?;
     let stack = map_stack().ok()?;
     let argument = ptr::from_ref(task).cast_mut().cast::<c_void>();
-    let flags = libc::CLONE_VM | libc::CLONE_FILES;
-    // SAFETY: the stack is the helper's alone, and both it and the task outlive the helper:
-    // `Helper` waits for its end. What the work may do is the promise of who starts it.
-    let pid = unsafe { libc::clone(run::<F, T>, stack, flags, argument) };
+    let shared = libc::CLONE_VM | libc::CLONE_FILES;
+    let flags = shared | libc::CLONE_PARENT_SETTID | libc::CLONE_CHILD_CLEARTID;
+    let (user, unused) = (task.user.as_ptr(), ptr::null_mut::<c_void>());
+    // SAFETY: the stack is the helper's alone, and both it and the task are there until the
+    // kernel has cleared `user`, which `Helper` waits for, when the helper has left the memory.
+    // What the work may do is the promise of who starts it.
+    let pid = unsafe { libc::clone(run::<F, T>, stack, flags, argument, user, unused, user) };
     let pid = Some(pid).filter(|pid| *pid > 0).and_then(Pid::from_raw)?;
     // Some kernels leave a new process where its parent is. It has not run yet.
     let _ = rustix::thread::sched_setaffinity(Some(pid), &others);
