@@ -155,6 +155,16 @@ fn what_a_program_leaves_running_ends_with_it() {
 }
 
 #[test]
+fn a_failed_launch_leaves_no_helper_where_init_is_not_pid_1() {
+    require!(Root);
+    let config = r#"{"namespaces": ["NEWNS", "NEWNET"],
+                     "mounts": [{"source": "/etc/passwd", "destination": "/sys/nothing"}]}"#;
+    let sandbox = Sandbox::new().config(config).with("orphans=none");
+    let failed = "bind /etc/passwd on /sys/nothing";
+    sandbox.run(["probe", "echo", "ran"]).code(125).stderr_has(failed);
+}
+
+#[test]
 fn init_reaps_and_gives_the_programs_status() {
     require!(Container);
     for sandbox in Sandbox::for_each_caller() {

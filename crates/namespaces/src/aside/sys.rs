@@ -21,7 +21,7 @@ const GUARD: usize = 64 << 10;
 
 /// Work for a [`Helper`], and afterwards its result.
 pub struct Task<F, T> {
-    /// Whoever sets it has `work` and `result` to itself, until the helper has ended.
+    /// Whoever sets it has `work` and `result` to itself, until the helper has let go.
     taken: AtomicBool,
     /// Not zero while a helper uses the memory: cleared by the kernel, however it ends.
     user: AtomicU32,

@@ -41,6 +41,7 @@ const SWALLOWED: [c_int; 2] = [libc::SIGPIPE, libc::SIGXFSZ];
 /// A signalfd(2) record is this long, and begins with the number of the signal.
 const RECORD: usize = 128;
 
+/// All but those that stay as they are.
 fn blocked() -> impl Iterator<Item = c_int> {
     let all = (1..=31).chain(sys::real_time_signals());
     all.filter(|signal| !LEFT_ALONE.contains(signal))
