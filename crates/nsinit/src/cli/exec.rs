@@ -1,8 +1,7 @@
 //! Parent: `nsinit exec`: start or join, as the directory's container lives or not.
 
-use std::ffi::OsString;
 use std::mem::ManuallyDrop;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nsinit_config::{Container, RootfsSource};
 
@@ -14,17 +13,13 @@ use crate::journal::Journal;
 use crate::run;
 use crate::seal::reexecute_sealed;
 
-/// Re-executes a command line that will join, as it seems, before it is understood: whatever
-/// is done before is done twice. Who is mistaken loses time; who joins all the same is
-/// sealed later.
-pub fn reexecute_early(arguments: &[OsString]) {
-    let mut after_root = arguments.iter().skip_while(|argument| *argument != "--root").skip(1);
-    let root = after_root.next().map_or(Path::new("."), Path::new);
-    let executes = arguments.iter().any(|argument| argument == "exec");
+/// Re-executes a [usual](CommandLine::usual) line that will join, as it seems: whatever is done
+/// before is done twice. Who is mistaken loses time; who joins all the same is sealed later.
+pub fn reexecute_early(line: &CommandLine) {
     // There while a container lives.
-    if executes && root.join("pid").exists() && refuse_setuid().is_ok() {
+    if line.root.join("pid").exists() && refuse_setuid().is_ok() {
         // Why it cannot be done is told when it has to.
-        let _ = reexecute_sealed(arguments);
+        let _ = reexecute_sealed(&line.arguments);
     }
 }
 

@@ -9,7 +9,7 @@ use nsinit_namespaces::Namespace;
 
 use crate::directory::{Directory, Origin};
 
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct Shape {
     /// Set a variable in the program's environment
     #[arg(long, value_name = "KEY=VALUE", value_parser = environment_entry)]
@@ -39,14 +39,14 @@ pub(super) struct Shape {
     pub(super) command: Vec<OsString>,
 }
 
-fn environment_entry(text: &str) -> std::result::Result<String, String> {
+pub(super) fn environment_entry(text: &str) -> std::result::Result<String, String> {
     match text.split_once('=') {
         Some((key, _)) if !key.is_empty() => Ok(text.to_owned()),
         _ => Err("must be KEY=VALUE".into()),
     }
 }
 
-fn absolute(text: &str) -> std::result::Result<PathBuf, String> {
+pub(super) fn absolute(text: &str) -> std::result::Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if path.is_absolute() { Ok(path) } else { Err("must be absolute".into()) }
 }

@@ -19,11 +19,7 @@ static MEMORY: arena::sys::Arena = arena::sys::Arena::new();
 
 /// What `main` is elsewhere: the exit code.
 fn run(arguments: Vec<OsString>) -> u8 {
-    cli::reexecute_early(&arguments);
-    MEMORY.map();
-    // Of the memory that the parser takes nothing is left then.
-    let parsed = CommandLine::parse_arguments(arguments);
-    let line = match parsed.map(|line| MEMORY.rest(|| line.clone())) {
+    let line = match understand(arguments) {
         Ok(line) => line,
         Err(error) => {
             // Help and version go to standard output, everything else to standard error.
@@ -40,6 +36,18 @@ fn run(arguments: Vec<OsString>) -> u8 {
         Err(error) if line.logs_errors() => error.exit_code(),
         Err(error) => report(&error),
     }
+}
+
+fn understand(arguments: Vec<OsString>) -> Result<CommandLine, clap::Error> {
+    if let Some(line) = CommandLine::usual(&arguments) {
+        cli::reexecute_early(&line);
+        MEMORY.map();
+        return Ok(line);
+    }
+    MEMORY.map();
+    let line = CommandLine::parse_arguments(arguments)?;
+    // Of the memory that the parser took nothing is left then.
+    Ok(MEMORY.rest(|| line.clone()))
 }
 
 /// Names in a message may come from whoever wrote the image: nothing in them moves the
