@@ -1,7 +1,5 @@
 //! Parent: checks of `namespaces`, host names, id mappings and clock offsets.
 
-use std::collections::HashMap;
-
 use nsinit_namespaces::Namespace;
 
 use super::Findings;
@@ -77,13 +75,13 @@ pub(super) fn check(found: &mut Findings, container: &Container) {
 fn list(found: &mut Findings, container: &Container) {
     let Some(entries) = &container.namespaces else { return };
     let all = At::Root.key("namespaces");
-    let mut seen: HashMap<Namespace, usize> = HashMap::new();
     for (index, entry) in entries.iter().enumerate() {
         let (at, kind) = (all.index(index), entry.kind);
-        if let Some(&first) = seen.get(&kind) {
+        // The first of its kind is one of the first few: there are not many kinds.
+        let first = entries.iter().position(|entry| entry.kind == kind);
+        if let Some(first) = first.filter(|first| *first < index) {
             found.fault(at, format!("{kind} is already {}", all.index(first).text()));
         }
-        seen.entry(kind).or_insert(index);
         let Some(path) = &entry.path else { continue };
         found.host_path(at.key("path"), path);
         if kind == Namespace::Mount {

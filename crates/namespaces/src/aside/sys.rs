@@ -10,14 +10,12 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use rustix::mm::{MapFlags, ProtFlags};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, futex};
 
 /// More than some system calls take, in a build without optimisation, too.
 const STACK: usize = 128 << 10;
-/// The largest page of any kernel.
-const GUARD: usize = 64 << 10;
 
 /// Work for a [`Helper`], and afterwards its result.
 pub struct Task<F, T> {
@@ -167,15 +165,14 @@ fn other_processors() -> Option<CpuSet> {
     (processors.count() > 0).then_some(processors)
 }
 
-/// Memory for the helper's stack: where it begins, which is its upper end. It is never
-/// unmapped: that would interrupt the processor that the helper was on, and `execve` does it
-/// anyway.
+/// Memory for the helper's stack: where it begins, which is its upper end. Below it the kernel
+/// keeps a gap to whatever comes next (mmap(2), `MAP_GROWSDOWN`). It is never unmapped: that
+/// would interrupt the processor that the helper was on, and `execve` does it anyway.
 fn map_stack() -> Result<*mut c_void, Errno> {
     let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+    let flags = flags | MapFlags::GROWSDOWN;
     // SAFETY: a new anonymous mapping at a place of the kernel's choice.
     let start = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), STACK, access, flags) }?;
-    // SAFETY: nothing is there yet. A stack that grows into it ends the helper.
-    unsafe { rustix::mm::mprotect(start, GUARD, MprotectFlags::empty()) }?;
     Ok(start.wrapping_byte_add(STACK))
 }
 

@@ -4,6 +4,7 @@ use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 use nsinit_config::{Container, RootfsSource};
+use rustix::fs::Access;
 
 use super::shape::Shape;
 use super::{CommandLine, Exec, locate, make_plan, refuse_setuid};
@@ -17,7 +18,8 @@ use crate::seal::reexecute_sealed;
 /// before is done twice. Who is mistaken loses time; who joins all the same is sealed later.
 pub fn reexecute_early(line: &CommandLine) {
     // There while a container lives.
-    if line.root.join("pid").exists() && refuse_setuid().is_ok() {
+    let pid = line.root.join("pid");
+    if rustix::fs::access(&pid, Access::EXISTS).is_ok() && refuse_setuid().is_ok() {
         // Why it cannot be done is told when it has to.
         let _ = reexecute_sealed(&line.arguments);
     }
