@@ -79,9 +79,8 @@ impl Session {
         args: &[OsString],
         journal: &Journal,
     ) -> std::result::Result<u8, Box<NotJoined>> {
-        let users = (std::io::stdin(), std::io::stdout());
         let begun = Signals::block().map_err(Error::io("block signals")).and_then(|signals| {
-            let joined = start_joined(state, environment, args, &users, &signals, journal)?;
+            let joined = start_joined(state, environment, args, &signals, journal)?;
             Ok((joined, signals))
         });
         let ((mut running, terminal), signals) = match begun {
@@ -115,8 +114,7 @@ impl Session {
         // Dropped last: a signal that comes while this cleans up takes effect then.
         let signals = Signals::block().map_err(Error::io("block signals"))?;
         let is_init = sealed.init.unwrap_or(false);
-        let users = (std::io::stdin(), std::io::stdout());
-        let launched = match self.launch(directory, sealed, plan, &users, journal) {
+        let launched = match self.launch(directory, sealed, plan, journal) {
             Ok(launched) => launched,
             Err(error) => {
                 self.entry.clear()?;
@@ -146,14 +144,13 @@ impl Session {
         Ok(code(status, stayed?))
     }
 
-    fn launch<'a>(
+    fn launch(
         &self,
         directory: &Directory,
         sealed: Container,
         plan: &Plan,
-        users: &'a Users,
         journal: &Journal,
-    ) -> Result<Launched<'a>> {
+    ) -> Result<Launched> {
         let mut state = intent(directory, sealed, plan);
         if state.may_leave_remains() {
             self.entry.write(&state)?;
@@ -177,7 +174,7 @@ impl Session {
             false => (begun.run()?, None),
             true => {
                 let mut created = begun.ready()?;
-                let terminal = created.take_terminal().map(|master| connect(users, master));
+                let terminal = created.take_terminal().map(connect);
                 let terminal = terminal.transpose()?;
                 journal.done(|| "connect the terminal".into());
                 (created.start()?, terminal)
@@ -200,28 +197,25 @@ pub(crate) struct NotJoined {
     pub(crate) held: Option<Session>,
 }
 
-fn start_joined<'a>(
+fn start_joined(
     state: &State,
     environment: &[String],
     args: &[OsString],
-    users: &'a Users,
     signals: &Signals,
     journal: &Journal,
-) -> Result<(Running, Option<Terminal<'a>>)> {
+) -> Result<(Running, Option<Terminal<'static>>)> {
     let host = Host::probe()?;
     journal.done(|| "ask the host".into());
     // Until the program runs a signal ends this command, and what it has started with it.
     let deadly = signals.deadly().map_err(Error::io("ask for signals"))?;
     let wait = |channel: BorrowedFd<'_>| deadly.wait_for(channel);
-    join::run(&Joining { state, host: &host, environment }, args, journal, &wait, |master| {
-        connect(users, master)
-    })
+    join::run(&Joining { state, host: &host, environment }, args, journal, &wait, connect)
 }
 
 /// A container whose program runs, and what the launcher holds for it.
-struct Launched<'a> {
+struct Launched {
     running: Running,
-    terminal: Option<Terminal<'a>>,
+    terminal: Option<Terminal<'static>>,
     record: Record,
     files: Files,
 }
@@ -310,13 +304,9 @@ pub(crate) fn refuse_foreign(pid_file: &Path, uid: u32) -> Result<()> {
     Err(Error::Foreign { owner, pid })
 }
 
-/// The user's end of the terminal.
-type Users = (std::io::Stdin, std::io::Stdout);
-
 /// To be called before the program can ask for the terminal's size.
-fn connect(users: &Users, master: OwnedFd) -> Result<Terminal<'_>> {
-    let (stdin, stdout) = users;
-    Terminal::connect(stdin.as_fd(), stdout.as_fd(), master)
+fn connect(master: OwnedFd) -> Result<Terminal<'static>> {
+    Terminal::connect(rustix::stdio::stdin(), rustix::stdio::stdout(), master)
         .map_err(Error::io("connect the terminal"))
 }
 

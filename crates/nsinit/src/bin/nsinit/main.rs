@@ -23,7 +23,8 @@ fn run(arguments: Vec<OsString>) -> u8 {
         Ok(line) => line,
         Err(error) => {
             // Help and version go to standard output, everything else to standard error.
-            let _ = error.print();
+            // Nobody is left to be told when they are closed.
+            let _ = error.print().and_then(|()| std::io::stdout().flush());
             return if error.use_stderr() { 2 } else { 0 };
         }
     };

@@ -5,7 +5,6 @@
 //! (docs/performance.md). What it does besides is done here.
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
 /// Called by the C library.
@@ -24,9 +23,8 @@ extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
         OsStr::from_bytes(unsafe { CStr::from_ptr(argument) }.to_bytes()).to_owned()
     };
     let code = super::run((0..usize::try_from(count).unwrap_or(0)).map(argument).collect());
-    // Nobody is left to be told.
-    let _ = std::io::stdout().flush();
-    // The C library has nothing of ours to see to at its end, and touches six pages.
+    // What was printed is written. The C library has nothing of ours to see to at its end, and
+    // touches six pages.
     // SAFETY: nothing runs afterwards.
     unsafe { libc::_exit(code.into()) }
 }
