@@ -9,6 +9,9 @@ use nsinit_namespaces::Namespace;
 
 use crate::directory::{Directory, Origin};
 
+/// The values of `--network`.
+pub(super) const NETWORKS: [&str; 2] = ["host", "none"];
+
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Shape {
     /// Set a variable in the program's environment
@@ -28,7 +31,7 @@ pub(super) struct Shape {
     #[arg(long, value_name = "SRC[:DST][:rw]", value_parser = parse_bind)]
     pub(super) bind: Vec<Mount>,
     /// The network: the host's, or none but the loopback
-    #[arg(long, value_parser = ["host", "none"])]
+    #[arg(long, value_parser = NETWORKS)]
     pub(super) network: Option<String>,
     /// The program and its arguments; without them "args" of the configuration
     #[arg(
@@ -51,7 +54,7 @@ pub(super) fn absolute(text: &str) -> std::result::Result<PathBuf, String> {
     if path.is_absolute() { Ok(path) } else { Err("must be absolute".into()) }
 }
 
-fn parse_bind(text: &str) -> std::result::Result<Mount, String> {
+pub(super) fn parse_bind(text: &str) -> std::result::Result<Mount, String> {
     let (paths, writable) = match text.strip_suffix(":rw") {
         Some(paths) => (paths, true),
         None => (text.strip_suffix(":ro").unwrap_or(text), false),

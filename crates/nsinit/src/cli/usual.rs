@@ -5,16 +5,17 @@
 //! it clones (docs/performance.md). What is understood here is what the parser would
 //! understand, which a test asks both. Where there is any doubt the parser is asked.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::slice::Iter;
 
-use super::shape::{Shape, absolute, environment_entry};
+use super::shape::{NETWORKS, Shape, absolute, environment_entry, parse_bind};
 use super::{Command, CommandLine, Exec, LogFormat};
 
 /// `[--root DIR] exec [OPTIONS] [CMD…]` with the options that are no others'.
 pub(super) fn exec(arguments: &[OsString]) -> Option<CommandLine> {
     let (mut root, mut executes, mut exec) = (None, false, Exec::default());
-    let Exec { quiet, shape: Shape { env, user, cwd, tty, command, .. }, .. } = &mut exec;
+    let Exec { quiet, trace: _, shape } = &mut exec;
+    let Shape { env, user, cwd, tty, bind, network, command } = shape;
     let mut words = arguments.get(1..)?.iter();
     while let Some(word) = words.next() {
         match word.to_str()? {
@@ -23,9 +24,14 @@ pub(super) fn exec(arguments: &[OsString]) -> Option<CommandLine> {
             _ if !executes => return None,
             "--quiet" if !*quiet => *quiet = true,
             "--tty" if !*tty => *tty = true,
-            "--env" => env.push(environment_entry(value(&mut words)?.to_str()?).ok()?),
-            "--user" if user.is_none() => *user = Some(value(&mut words)?.to_str()?.to_owned()),
-            "--cwd" if cwd.is_none() => *cwd = Some(absolute(value(&mut words)?.to_str()?).ok()?),
+            "--env" => env.push(environment_entry(value(&mut words)?).ok()?),
+            "--bind" => bind.push(parse_bind(value(&mut words)?).ok()?),
+            "--user" if user.is_none() => *user = Some(value(&mut words)?.to_owned()),
+            "--cwd" if cwd.is_none() => *cwd = Some(absolute(value(&mut words)?).ok()?),
+            "--network" if network.is_none() => {
+                let name = value(&mut words).filter(|name| NETWORKS.contains(name))?;
+                *network = Some(name.to_owned());
+            }
             option if option.starts_with('-') => return None,
             _ => {
                 command.push(word.clone());
@@ -44,9 +50,9 @@ pub(super) fn exec(arguments: &[OsString]) -> Option<CommandLine> {
 }
 
 /// What follows an option, if it cannot be one itself.
-fn value<'a>(words: &mut Iter<'a, OsString>) -> Option<&'a OsStr> {
-    let plain = |word: &&OsString| !word.is_empty() && !word.as_encoded_bytes().starts_with(b"-");
-    words.next().filter(plain).map(OsString::as_os_str)
+fn value<'a>(words: &mut Iter<'a, OsString>) -> Option<&'a str> {
+    let word = words.next()?.to_str()?;
+    (!word.is_empty() && !word.starts_with('-')).then_some(word)
 }
 
 #[cfg(test)]
@@ -66,25 +72,24 @@ mod tests {
             &["--root", "/srv/koye", "exec", "--quiet", "sh"],
             &["exec", "--user", "www", "--env", "LANG=C", "--env", "A=", "--cwd", "/", "id"],
             &["exec", "--tty", "--root", "exec", "exec"],
+            &["exec", "--bind", ".:/src:rw", "--network", "none"],
         ] {
             assert!(exec(&line(words)).is_some(), "{words:?}");
         }
     }
 
-    /// All lines of so many words: what is understood here the parser understands, too, and
+    /// All lines of few words: what is understood here the parser understands, too, and
     /// in the same way.
     #[test]
     fn nothing_is_understood_in_another_way_than_by_the_parser() {
-        const WORDS: [&str; 18] = [
-            "exec", "--root", "--quiet", "--tty", "--env", "--user", "--cwd", "A=b", "=b", "/x",
-            "sh", "", "-", "--", "-x", "--help", "--debug", "plan",
-        ];
-        let mut lines: Vec<Vec<&str>> = vec![vec![]];
+        let words = "exec --root --quiet --tty --env --user --cwd --bind --network --help -x --";
+        let words: Vec<&str> = words.split(' ').chain(["A=b", "=b", "/x", "host", ""]).collect();
+        let mut lines = vec![vec![], vec!["exec"]];
         let mut understood = 0;
         for _ in 0..4 {
             let longer = |line: &Vec<&'static str>| {
                 let line = line.clone();
-                WORDS.map(|word| line.iter().copied().chain([word]).collect::<Vec<_>>())
+                words.iter().map(move |word| line.iter().chain([word]).copied().collect())
             };
             lines = lines.iter().flat_map(longer).collect();
             for words in &lines {
