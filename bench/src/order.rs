@@ -48,7 +48,6 @@ pub(crate) fn write(bench: &Bench, path: &Path) -> Result {
 #[derive(Default)]
 struct Addresses {
     launcher: Vec<usize>,
-    /// And init's helper.
     init: Vec<usize>,
 }
 

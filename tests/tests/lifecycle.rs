@@ -155,13 +155,17 @@ fn what_a_program_leaves_running_ends_with_it() {
 }
 
 #[test]
-fn a_failed_launch_leaves_no_helper_where_init_is_not_pid_1() {
-    require!(Root);
-    let config = r#"{"namespaces": ["NEWNS", "NEWNET"],
-                     "mounts": [{"source": "/etc/passwd", "destination": "/sys/nothing"}]}"#;
-    let sandbox = Sandbox::new().config(config).with("orphans=none");
-    let failed = "bind /etc/passwd on /sys/nothing";
-    sandbox.run(["probe", "echo", "ran"]).code(125).stderr_has(failed);
+fn the_program_may_run_on_the_processors_of_who_starts_it() {
+    require!(Container);
+    let probe = ["probe", "status", "Cpus_allowed_list"];
+    for sandbox in Sandbox::for_each_caller() {
+        let own = fs::read_to_string("/proc/self/status").expect("a text");
+        let own = own.lines().find(|line| line.starts_with("Cpus_allowed_list:")).expect("a list");
+        sandbox.run(probe).code(0).stdout(&format!("{}\n", own.replace('\t', " ")));
+        let one = own.split(['\t', '-', ',']).nth(1).expect("a number");
+        let sandbox = sandbox.with(&format!("processor={one}"));
+        sandbox.run(probe).code(0).stdout(&format!("Cpus_allowed_list: {one}\n"));
+    }
 }
 
 #[test]

@@ -29,8 +29,7 @@ impl Trace {
             Some("X") => {
                 assert!(event["ts"].as_f64() >= Some(0.0), "{event}");
                 assert!(event["dur"].as_f64() >= Some(0.0), "{event}");
-                // A helper of init has no number of its own.
-                assert!(event["tid"] == event["pid"] || event["tid"] == 0, "{event}");
+                assert_eq!(event["tid"], event["pid"], "{event}");
                 true
             }
             Some("M") => {

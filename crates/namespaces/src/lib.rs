@@ -2,7 +2,7 @@
 //!
 //! Two ways in. [`Command`] looks like [`std::process::Command`] and needs no
 //! `unsafe`; everything below it is for a runtime that sets up the child
-//! itself: [`clone`], [`Helper`], [`unshare`], [`Join`], [`NamespaceFile`],
+//! itself: [`clone`], [`in_new_network`], [`unshare`], [`Join`], [`NamespaceFile`],
 //! [`IdMaps`], [`TimeOffsets`].
 //!
 //! The return type names the process. What runs in the parent returns this
@@ -50,9 +50,7 @@
 //!
 //! [remedy]: Error::hint
 
-#[expect(unsafe_code, reason = "a process that shares memory is unsafe to make")]
-#[path = "aside/sys.rs"]
-mod aside;
+mod away;
 mod child;
 mod clone;
 mod command;
@@ -73,7 +71,7 @@ mod sys;
 mod time_offsets;
 mod write_maps;
 
-pub use aside::{Helper, Remains, Task};
+pub use away::in_new_network;
 pub use child::{become_root, unshare};
 pub use clone::CloneRequest;
 pub use command::{Child, Command};

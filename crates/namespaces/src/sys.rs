@@ -176,12 +176,12 @@ impl Drop for ExitOnUnwind {
 }
 
 /// Every signal is blocked in the calling thread until this is dropped.
-struct BlockedSignals(u64);
+pub(crate) struct BlockedSignals(u64);
 
 impl BlockedSignals {
     /// The C library's function would leave out its own two signals, whose
     /// handlers must not run in the child either.
-    fn all() -> Self {
+    pub(crate) fn all() -> Self {
         Self(set_signal_mask(u64::MAX))
     }
 }

@@ -109,12 +109,7 @@ impl Error {
     pub(crate) fn of_failure(plan: &Plan, failure: Message, scene: &Scene) -> Error {
         let errno = Errno::from_raw_os_error(failure.errno.clamp(1, 4095));
         if let Some(step) = plan.step(failure.step) {
-            if let (Step::Unshare(kinds), Errno::NOSPC | Errno::USERS) = (step, errno) {
-                let refused = nsinit_namespaces::Error::of_refused(plan.namespaces | *kinds, errno);
-                return Error::Namespaces(refused);
-            }
-            let hint = diagnosis::of_step(plan, step, errno, scene);
-            return Error::Step { step: step.to_string(), errno, hint };
+            return Error::of_step(plan, step, errno, scene);
         }
         let program = &plan.program;
         let (path, reason) = match Obstacle::from_detail(failure.detail) {
@@ -136,6 +131,15 @@ impl Error {
             }
         };
         Error::Program { path, reason }
+    }
+
+    pub(crate) fn of_step(plan: &Plan, step: &Step, errno: Errno, scene: &Scene) -> Error {
+        if let (Step::Unshare(kinds), Errno::NOSPC | Errno::USERS) = (step, errno) {
+            let refused = nsinit_namespaces::Error::of_refused(plan.namespaces | *kinds, errno);
+            return Error::Namespaces(refused);
+        }
+        let hint = diagnosis::of_step(plan, step, errno, scene);
+        Error::Step { step: step.to_string(), errno, hint }
     }
 
     /// The exit code of `nsinit` for this error: 2 usage, 126 not executable, 127 not

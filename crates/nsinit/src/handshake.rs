@@ -9,10 +9,11 @@
 //!   clone3 ─────────────────────────────▶
 //!   write uid_map, gid_map
 //!   Mapped ─────────────────────────────▶  become root     only with a user namespace
-//!        ◀────────────── Netlink + socket  only with interfaces
-//!   connect interfaces                     mounts, masks
+//!   make the network namespace             mounts, masks   or init does, with a user namespace
+//!   Netlink + socket ───────────────────▶                  (then ◀── Netlink, with interfaces)
+//!   connect interfaces
 //!   Proceed ────────────────────────────▶                  only with interfaces
-//!        ◀────────────────────── Mounted
+//!        ◀────────────────────── Mounted                   only where init makes the network
 //!   write state and pid file               /sys, pivot_root, names, parameters
 //!        ◀─────────────── Console + pty    only with a terminal
 //!        ◀──────────────────────── Ready
@@ -48,7 +49,7 @@ use rustix::net::{
 pub enum Tag {
     /// Launcher: the id maps are written, and systemd has moved init where it belongs.
     Mapped = 1,
-    /// Init: a netlink socket born in the new network namespace, attached.
+    /// A netlink socket born in the new network namespace, attached: from who has made that.
     Netlink,
     /// Launcher: the interfaces are connected.
     Proceed,
@@ -62,8 +63,8 @@ pub enum Tag {
     Failed,
     /// Init: the pidfd of another process, which will be the program, attached.
     Program,
-    /// Init: what needs no network namespace is mounted. It may have to wait now for its
-    /// helper and for the kernel, so that the launcher holds nobody up who works meanwhile.
+    /// Init: most is mounted, and the launcher may hold it up a little, which has had nothing
+    /// to do so far.
     Mounted,
 }
 
@@ -123,13 +124,6 @@ pub(crate) struct Failure {
     pub(crate) detail: u32,
 }
 
-impl Failure {
-    /// Of a step, for `map_err`.
-    pub(crate) fn of(step: u32) -> impl Fn(Errno) -> Failure {
-        move |errno| Failure { step, errno, detail: 0 }
-    }
-}
-
 /// A connected pair of ends, close-on-exec.
 pub(crate) fn pair() -> io::Result<(ParentEnd, ChildEnd)> {
     let (parent, child) =
@@ -152,6 +146,41 @@ fn send(socket: BorrowedFd<'_>, message: Message, fd: Option<BorrowedFd<'_>>) ->
     Ok(())
 }
 
+/// The next message and its descriptor, close-on-exec; None at the end. `PROTO`: it is
+/// malformed, and its descriptors are closed.
+fn receive(socket: BorrowedFd<'_>) -> Result<Option<(Message, Option<OwnedFd>)>, Errno> {
+    let mut bytes = [0; SIZE];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = rustix::io::retry_on_intr(|| {
+        let into = &mut [IoSliceMut::new(&mut bytes)];
+        recvmsg(socket, into, &mut control, RecvFlags::CMSG_CLOEXEC)
+    });
+    let received = match received {
+        // The other one has left messages unread.
+        Err(Errno::CONNRESET) => return Ok(None),
+        other => other?,
+    };
+    if received.bytes == 0 {
+        return Ok(None);
+    }
+    let message = Message::from_bytes(bytes);
+    // A failure is told even if there is no descriptor left to take it by.
+    let torn = match message.map(|message| message.tag) {
+        Some(Tag::Failed) => ReturnFlags::TRUNC,
+        _ => ReturnFlags::TRUNC | ReturnFlags::CTRUNC,
+    };
+    // There is room for more than one: the space is aligned. What is not taken is closed.
+    let fds = control.drain().flat_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+        _ => None,
+    });
+    let mut fds = fds.flatten();
+    let (fd, another) = (fds.next(), fds.next());
+    let whole = received.bytes == SIZE && another.is_none() && !received.flags.intersects(torn);
+    Ok(Some((message.filter(|_| whole).ok_or(Errno::PROTO)?, fd)))
+}
+
 /// The launcher's end.
 #[derive(Debug)]
 pub(crate) struct ParentEnd(OwnedFd);
@@ -165,8 +194,8 @@ pub(crate) enum Received {
 }
 
 impl ParentEnd {
-    pub(crate) fn send(&self, tag: Tag) -> io::Result<()> {
-        Ok(send(self.0.as_fd(), Message::of(tag), None)?)
+    pub(crate) fn send(&self, tag: Tag, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        Ok(send(self.0.as_fd(), Message::of(tag), fd)?)
     }
 
     /// Waits until init says no more: every message before its last one would wake the
@@ -182,41 +211,13 @@ impl ParentEnd {
     /// A datagram of the wrong size, with an unknown tag or with more than one
     /// descriptor is `InvalidData`; its descriptors are closed.
     pub(crate) fn receive(&self) -> io::Result<Received> {
-        let mut bytes = [0; SIZE];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received = rustix::io::retry_on_intr(|| {
-            recvmsg(
-                &self.0,
-                &mut [IoSliceMut::new(&mut bytes)],
-                &mut control,
-                RecvFlags::CMSG_CLOEXEC,
-            )
-        });
-        let received = match received {
-            Err(Errno::CONNRESET) => return Ok(Received::End),
-            other => other?,
-        };
-        if received.bytes == 0 {
-            return Ok(Received::End);
-        }
-        let message = Message::from_bytes(bytes);
-        // A failure is told even if there is no descriptor left to take it by.
-        let torn = match message.map(|message| message.tag) {
-            Some(Tag::Failed) => ReturnFlags::TRUNC,
-            _ => ReturnFlags::TRUNC | ReturnFlags::CTRUNC,
-        };
-        // There is room for more than one: the space is aligned. What is not taken is closed.
-        let fds = control.drain().flat_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(fds) => Some(fds),
-            _ => None,
-        });
-        let mut fds = fds.flatten();
-        let (fd, another) = (fds.next(), fds.next());
-        let whole = received.bytes == SIZE && another.is_none() && !received.flags.intersects(torn);
-        match message.filter(|_| whole) {
-            Some(message) => Ok(Received::Message(message, fd)),
-            None => Err(io::Error::new(io::ErrorKind::InvalidData, "malformed message from init")),
+        match receive(self.0.as_fd()) {
+            Ok(None) => Ok(Received::End),
+            Ok(Some((message, fd))) => Ok(Received::Message(message, fd)),
+            Err(Errno::PROTO) => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "malformed message from init"))
+            }
+            Err(errno) => Err(errno.into()),
         }
     }
 }
@@ -256,15 +257,10 @@ impl ChildEnd {
         while matches!(rustix::io::read(&self.0, &mut bytes), Ok(1..) | Err(Errno::INTR)) {}
     }
 
-    /// Waits for one message with this tag; the launcher's death is `EPIPE`.
-    pub(crate) fn wait(&self, tag: Tag) -> Result<(), Errno> {
-        let mut bytes = [0; SIZE];
-        let read = rustix::io::retry_on_intr(|| rustix::io::read(&self.0, &mut bytes))?;
-        match Message::from_bytes(bytes) {
-            _ if read == 0 => Err(Errno::PIPE),
-            Some(message) if read == SIZE && message.tag == tag => Ok(()),
-            _ => Err(Errno::PROTO),
-        }
+    /// The next message; the launcher's death is `EPIPE`.
+    pub(crate) fn receive(&self) -> Result<(Tag, Option<OwnedFd>), Errno> {
+        let (message, fd) = receive(self.0.as_fd())?.ok_or(Errno::PIPE)?;
+        Ok((message.tag, fd))
     }
 
     /// `EPIPE` when the launcher has gone.
@@ -328,7 +324,7 @@ mod tests {
         let failure = Failure { step: 3, errno: Errno::PERM, detail: 0 };
         let root = std::fs::File::open("/").unwrap();
         let failing = std::thread::spawn(move || child.fail(failure, Some(root.as_fd())));
-        parent.send(Tag::Start).unwrap();
+        parent.send(Tag::Start, None).unwrap();
         let Received::Message(message, Some(_)) = parent.receive().unwrap() else {
             panic!("the failure came without the root directory");
         };
@@ -357,6 +353,6 @@ mod tests {
         assert_eq!(child.check_launcher(), Ok(()));
         drop(parent);
         assert_eq!(child.check_launcher(), Err(Errno::PIPE));
-        assert_eq!(child.wait(Tag::Start), Err(Errno::PIPE));
+        assert_eq!(child.receive().unwrap_err(), Errno::PIPE);
     }
 }

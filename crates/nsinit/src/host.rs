@@ -21,6 +21,11 @@ pub struct Host {
     pub gid: u32,
     /// Whether namespaces can be made without a user namespace (`CAP_SYS_ADMIN`).
     pub privileged: bool,
+    /// Whether the caller is in the host's first user namespace, to which every namespace
+    /// that it is in belongs.
+    pub first_user_namespace: bool,
+    /// The highest group id that there is in the caller's user namespace, at most `i32::MAX`.
+    pub highest_gid: u32,
     /// What the caller could give to a program.
     pub bounding: CapabilitySet,
     /// Whether standard input and output are terminals.
@@ -66,10 +71,13 @@ impl Host {
     pub fn probe() -> Result<Host> {
         let permitted = CapabilitySet::permitted_of_caller().map_err(Error::Security)?;
         let own = rustix::fs::stat(c"/proc/self/exe");
+        let first_user_namespace = in_first_user_namespace();
         Ok(Host {
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
             privileged: permitted.contains(Capability::SysAdmin),
+            first_user_namespace,
+            highest_gid: if first_user_namespace { HIGHEST_GID } else { highest_gid() },
             bounding: CapabilitySet::bounding_of_caller(),
             terminal: rustix::termios::isatty(rustix::stdio::stdin())
                 && rustix::termios::isatty(rustix::stdio::stdout()),
@@ -85,6 +93,24 @@ impl Host {
             own_executable: own.ok().map(|stat| FileId::of(&stat)),
         })
     }
+}
+
+/// The first one has this inode (linux/nsfs.h, `USER_NS_INIT_INO`).
+fn in_first_user_namespace() -> bool {
+    const INODE: u64 = 0xEFFF_FFFD;
+    rustix::fs::stat(c"/proc/self/ns/user").is_ok_and(|stat| stat.st_ino == INODE)
+}
+
+const HIGHEST_GID: u32 = i32::MAX as u32;
+
+fn highest_gid() -> u32 {
+    let maps = std::fs::read_to_string("/proc/self/gid_map").unwrap_or_default();
+    let last = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        let (first, _, size) = (numbers.next()?, numbers.next(), numbers.next()?);
+        Some(first.ok()?.saturating_add(size.ok()?).saturating_sub(1))
+    };
+    maps.lines().filter_map(last).max().unwrap_or(0).min(HIGHEST_GID)
 }
 
 fn cgroup_mode() -> CgroupMode {

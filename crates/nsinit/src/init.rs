@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nsinit_cgroups::Entry;
-use nsinit_namespaces::{Join, Kinds, Kinship, NamespaceFile, Remains, Task};
+use nsinit_namespaces::{Join, Kinds, Kinship, NamespaceFile};
 use nsinit_network as network;
 use nsinit_rootfs as rootfs;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
@@ -18,7 +18,6 @@ use rustix::process::Pid;
 use crate::handshake::{ChildEnd, Failure, Tag};
 use crate::plan::Plan;
 use crate::program::{FileId, Obstacle, Program, interpreter};
-use crate::step::Step;
 use crate::sys;
 use crate::trace::Ring;
 
@@ -67,8 +66,8 @@ pub(crate) struct Child<'a> {
     pub(crate) rootfs: rootfs::Child,
     procfs: Option<OwnedFd>,
     netlink: Option<OwnedFd>,
-    /// Reaped before the root is left.
-    helper: Remains,
+    /// A netlink socket of the network namespace that the launcher has made.
+    network: Option<OwnedFd>,
     /// Both ends of the program's terminal.
     terminal: Option<(OwnedFd, OwnedFd)>,
 }
@@ -81,16 +80,9 @@ impl<'a> Child<'a> {
             rootfs: rootfs::Child::new(),
             procfs: None,
             netlink: None,
-            helper: Remains::default(),
+            network: None,
             terminal: None,
         }
-    }
-
-    /// What a helper holds, which has the procfs, too.
-    fn beside(&self) -> Result<Child<'a>, Errno> {
-        let mut beside = Child::new(self.channel, self.inherited);
-        beside.procfs = Some(rustix::io::fcntl_dupfd_cloexec(self.procfs()?, 3)?);
-        Ok(beside)
     }
 
     /// A procfs that nobody in the container can have covered.
@@ -118,6 +110,31 @@ impl<'a> Child<'a> {
     pub(crate) fn send_netlink(&mut self) -> Result<(), Errno> {
         let channel = self.channel;
         channel.send(Tag::Netlink, Some(self.netlink()?))
+    }
+
+    /// Waits for one message with this tag; the launcher's death is `EPIPE`. The network
+    /// namespace may be ready before it is asked for.
+    pub(crate) fn wait(&mut self, tag: Tag) -> Result<(), Errno> {
+        loop {
+            match self.channel.receive()? {
+                (received, None) if received == tag => return Ok(()),
+                (Tag::Netlink, Some(socket)) if self.network.is_none() => {
+                    self.network = Some(socket);
+                }
+                _ => return Err(Errno::PROTO),
+            }
+        }
+    }
+
+    pub(crate) fn enter_network(&mut self) -> Result<(), Errno> {
+        let socket = match self.network.take() {
+            Some(socket) => socket,
+            None => match self.channel.receive()? {
+                (Tag::Netlink, Some(socket)) => socket,
+                _ => return Err(Errno::PROTO),
+            },
+        };
+        network::enter_namespace_of(socket.as_fd())
     }
 
     pub(crate) fn open_terminal(&mut self) -> Result<(), Errno> {
@@ -177,8 +194,6 @@ pub(crate) fn run(
             Failure { step: plan.step_count(), errno, detail }
         }
     };
-    // Where this process is not PID 1 nobody else reaps its helper.
-    child.helper = Remains::default();
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::openat(CWD, c"/", flags, Mode::empty()).ok();
     channel.fail(failure, root.as_ref().map(AsFd::as_fd));
@@ -194,64 +209,13 @@ fn enter(plan: &Plan, child: &mut Child<'_>, ring: Option<&Ring>) -> Failure {
 }
 
 fn furnish(plan: &Plan, child: &mut Child<'_>, ring: Option<&Ring>) -> Result<(), Failure> {
-    let mut steps = (0u32..).zip(plan.all_steps());
-    if let Some((index, Step::Aside(count))) = walk(&mut steps, child, ring)? {
-        let aside = steps.clone().take(*count);
-        steps.nth(count - 1);
-        with_helper(index, aside, &mut steps, child, ring)?;
+    for (index, step) in (0u32..).zip(plan.all_steps()) {
+        step.apply(child).map_err(|errno| Failure { step: index, errno, detail: 0 })?;
+        if let Some(ring) = ring {
+            ring.mark(index);
+        }
     }
-    walk(&mut steps, child, ring).map(drop)
-}
-
-/// A helper does the steps aside, while this process goes on until Gather.
-fn with_helper<'a>(
-    index: u32,
-    mut aside: impl Iterator<Item = (u32, &'a Step)> + Send,
-    steps: &mut impl Iterator<Item = (u32, &'a Step)>,
-    child: &mut Child<'_>,
-    ring: Option<&Ring>,
-) -> Result<(), Failure> {
-    let mut beside = child.beside().map_err(Failure::of(index))?;
-    let task = Task::new(|| {
-        mark(ring, index);
-        walk(&mut aside, &mut beside, ring).map(drop)
-    });
-    let helper = sys::helper(&task);
-    let gather = walk(steps, child, ring);
-    let (result, remains) = helper.finish();
-    child.helper = remains;
-    // If both have failed, what comes first in the plan is told.
-    result.unwrap_or(Err(Failure::of(index)(Errno::CHILD)))?;
-    let Some((index, _)) = gather? else { return Ok(()) };
-    beside.netlink().and_then(network::enter_namespace_of).map_err(Failure::of(index))?;
-    mark(ring, index);
     Ok(())
-}
-
-/// Does steps until there is one that concerns two processes.
-fn walk<'a>(
-    steps: &mut impl Iterator<Item = (u32, &'a Step)>,
-    child: &mut Child<'_>,
-    ring: Option<&Ring>,
-) -> Result<Option<(u32, &'a Step)>, Failure> {
-    for (index, step) in steps {
-        if matches!(step, Step::Aside(_) | Step::Gather) {
-            return Ok(Some((index, step)));
-        }
-        if matches!(step, Step::Rootfs(rootfs::Step::Pivot(_))) {
-            // By now it has ended.
-            child.helper = Remains::default();
-        }
-        step.apply(child).map_err(Failure::of(index))?;
-        mark(ring, index);
-    }
-    Ok(None)
-}
-
-fn mark(ring: Option<&Ring>, step: u32) {
-    if let Some(ring) = ring {
-        ring.mark(step);
-    }
 }
 
 /// Becomes the program; returns only what stood in the way.

@@ -226,7 +226,7 @@ impl Joined {
     }
 
     fn send(&self, tag: Tag) -> Result<()> {
-        match self.channel.send(tag) {
+        match self.channel.send(tag, None) {
             // It has gone; what it said before is still to be read.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other.map_err(Error::io("send a message to init")),
@@ -323,6 +323,7 @@ fn plan(joining: &Joining<'_>, pid: i32, kinds: Kinds, args: &[OsString]) -> Res
         joined: Vec::new(),
         id_maps: None,
         cgroup: None,
+        launcher_steps: Vec::new(),
         interfaces: Vec::new(),
         terminal,
         steps,

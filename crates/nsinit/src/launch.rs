@@ -1,20 +1,22 @@
 //! Parent: from a plan to a running container.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nsinit_cgroups::Cgroup;
 use nsinit_namespaces::{CloneRequest, NamespaceFile, Process};
 use nsinit_network::{Links, NetworkNamespace};
 use rustix::process::{Pid, Signal};
 
+use crate::apart::Apart;
 use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::init::{self, Inherited};
 use crate::journal::Journal;
+use crate::net::Network;
 use crate::outside::{Outside, Remnant, create_cgroup};
-use crate::plan::{Plan, connect_lines, map_lines};
+use crate::plan::{Plan, connect_lines, launcher_lines, map_lines};
 use crate::process;
 use crate::running::Running;
 use crate::stdio::{Pipes, Stdio};
@@ -100,11 +102,22 @@ impl Plan {
         let init = unsafe { nsinit_namespaces::clone(&request, child) };
         let init = KillOnDrop(Some(init.map_err(Error::Namespaces)?));
         drop((child_end, inherited));
+        let busy = !self.launcher_steps.is_empty();
+        let apart = busy.then(|| Apart::ask(init.process().pid())).flatten();
         journal.done(|| format!("clone into new {}", self.namespaces));
         journal.follow(self, ring.as_ref(), init.process().pid());
-        let (plan, terminal, ready) = (self, None, false);
-        let mut created = Created { plan, channel, init, outside, pipes, ring, terminal, ready };
-        match created.connect_outside(journal, record) {
+        let mut created = Created {
+            plan: self,
+            channel,
+            init,
+            outside,
+            pipes,
+            ring,
+            procfs: None,
+            terminal: None,
+            ready: false,
+        };
+        match created.connect_outside(apart, journal, record) {
             Ok(recorded) => Ok((Begun(created), recorded)),
             Err(error) => Err(created.explain(error)),
         }
@@ -168,6 +181,9 @@ pub struct Created<'a> {
     outside: Outside,
     pipes: Pipes,
     ring: Option<Ring>,
+    /// By which the network's parameters were set. To close it takes a grace period of the
+    /// kernel's, for which nobody has to wait while the program runs.
+    procfs: Option<OwnedFd>,
     terminal: Option<OwnedFd>,
     ready: bool,
 }
@@ -207,6 +223,7 @@ impl Created<'_> {
     /// The launcher's part, while init is at work on its own.
     fn connect_outside<R>(
         &mut self,
+        apart: Option<Apart>,
         journal: &Journal,
         record: impl FnOnce(&Created<'_>) -> Result<R>,
     ) -> Result<R> {
@@ -221,25 +238,34 @@ impl Created<'_> {
             journal.done(|| map_lines(maps).join(", "));
         }
         if plan.id_maps.is_some() || scope.is_some() {
-            self.send(Tag::Mapped)?;
+            self.send(Tag::Mapped, None)?;
+        }
+        let mut socket = None;
+        if let Some(network) = Network::make(plan)? {
+            // Init enters it by the socket.
+            self.send(Tag::Netlink, Some(network.socket.as_fd()))?;
+            socket = Some(network.socket);
+            self.procfs = Some(network.procfs);
+            journal.done(|| launcher_lines(plan).join(", "));
         }
         if !plan.interfaces.is_empty() {
-            match self.receive()? {
-                (Tag::Netlink, Some(socket)) => {
-                    journal.done(|| "wait for a netlink socket".into());
-                    self.connect(socket)?;
-                }
-                _ => return Err(Error::protocol()),
-            }
-            self.send(Tag::Proceed)?;
+            let socket = match socket {
+                Some(socket) => socket,
+                None => self.expect(Tag::Netlink)?.ok_or_else(Error::protocol)?,
+            };
+            journal.done(|| "wait for a netlink socket".into());
+            self.connect(socket)?;
+            self.send(Tag::Proceed, None)?;
             journal.done(|| connect_lines(&plan.interfaces).join(", "));
         }
-        match self.receive()? {
-            (Tag::Mounted, None) => journal.done(|| "wait for mounts".into()),
-            _ => return Err(Error::protocol()),
+        if plan.launcher_steps.is_empty() {
+            self.expect(Tag::Mounted)?;
+            journal.done(|| "wait for mounts".into());
         }
         let recorded = record(self)?;
         journal.done(|| "record the container".into());
+        let whole = apart.map_or(Ok(()), Apart::end);
+        whole.map_err(|errno| Error::io("let init use all processors")(errno.into()))?;
         Ok(recorded)
     }
 
@@ -280,7 +306,7 @@ impl Created<'_> {
     ///
     /// [`Error::Program`] when there is no such program, or it cannot be executed.
     pub fn start(mut self) -> Result<Running> {
-        let program = match self.send(Tag::Start).and_then(|()| self.wait_for_execve()) {
+        let program = match self.send(Tag::Start, None).and_then(|()| self.wait_for_execve()) {
             Ok(program) => program,
             Err(error) => return Err(self.explain(error)),
         };
@@ -298,11 +324,19 @@ impl Created<'_> {
         })
     }
 
-    fn send(&self, tag: Tag) -> Result<()> {
-        match self.channel.send(tag) {
+    fn send(&self, tag: Tag, fd: Option<BorrowedFd<'_>>) -> Result<()> {
+        match self.channel.send(tag, fd) {
             // Init has gone; what it said before is still to be read.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other.map_err(Error::io("send a message to init")),
+        }
+    }
+
+    /// The next message, which has to be this one.
+    fn expect(&self, tag: Tag) -> Result<Option<OwnedFd>> {
+        match self.receive()? {
+            (received, fd) if received == tag => Ok(fd),
+            _ => Err(Error::protocol()),
         }
     }
 

@@ -21,6 +21,7 @@
 //! Three files hold the story: `plan.rs`, `launch.rs` (the launcher), `init.rs` (the
 //! process between clone and execve).
 
+mod apart;
 mod below;
 mod builtin;
 pub mod cli;
@@ -37,6 +38,7 @@ mod keys;
 mod launch;
 mod log;
 mod lower;
+mod net;
 mod outside;
 mod own_file;
 mod plan;

@@ -81,9 +81,10 @@ impl Plan {
         filesystem::expect_working_directory(source)?;
 
         let mut steps = arrive(&namespaces);
-        let NewNetwork { interfaces, aside, enter } = resources::network(source, &namespaces)?;
+        let network = resources::network(source, &namespaces)?;
+        let NewNetwork { interfaces, launcher_steps, make, enter } = network;
         let furniture = filesystem::steps(source, &namespaces, terminal)?;
-        filesystem::interleave(&mut steps, furniture, aside, enter);
+        filesystem::interleave(&mut steps, furniture, make, enter);
         if !interfaces.is_empty() {
             // They may have parameters.
             steps.push(Step::Await(Tag::Proceed));
@@ -110,6 +111,7 @@ impl Plan {
             joined: namespaces.joined.clone(),
             id_maps: namespaces.id_maps.clone(),
             cgroup: resources::cgroup(source, &namespaces, terminal)?,
+            launcher_steps,
             interfaces,
             terminal,
             steps,

@@ -50,6 +50,9 @@ pub struct Plan {
     pub id_maps: Option<IdMaps>,
     /// Made by the launcher.
     pub cgroup: Option<CgroupPlan>,
+    /// Done by the launcher while init does its own: the network namespace, where it need not
+    /// belong to another user namespace than the launcher's.
+    pub launcher_steps: Vec<Step>,
     /// Connected by the launcher.
     pub interfaces: Vec<Interface>,
     /// Whether the program gets a terminal of its own.
@@ -63,21 +66,22 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// All steps, in their order.
+    /// All steps of init, in their order.
     pub fn all_steps(&self) -> impl Iterator<Item = &Step> + Clone {
         self.steps.iter().chain(&self.last_steps)
     }
 
     /// All namespaces that are made: by clone, or by a step.
     pub(crate) fn new_namespaces(&self) -> Kinds {
-        let unshared = self.all_steps().filter_map(|step| match step {
+        let steps = self.launcher_steps.iter().chain(self.all_steps());
+        let unshared = steps.filter_map(|step| match step {
             Step::Unshare(kinds) => Some(*kinds),
             _ => None,
         });
         unshared.fold(self.namespaces, Kinds::union)
     }
 
-    /// How many steps there are.
+    /// How many steps init has.
     pub(crate) fn step_count(&self) -> u32 {
         (self.steps.len() + self.last_steps.len()) as u32
     }
@@ -87,12 +91,12 @@ impl Plan {
         self.terminal || self.cgroup.as_ref().is_some_and(|cgroup| cgroup.devices.is_some())
     }
 
-    /// A step by its number; None for the program itself.
+    /// A step of init by its number; None for the program itself.
     pub(crate) fn step(&self, index: u32) -> Option<&Step> {
         self.all_steps().nth(index as usize)
     }
 
-    /// The steps in words, in their order.
+    /// The steps of init in words, in their order.
     pub fn steps(&self) -> impl Iterator<Item = String> {
         self.all_steps().map(Step::to_string)
     }
@@ -114,7 +118,8 @@ impl fmt::Display for Plan {
         }
         writeln!(f, "  clone into new {}", self.namespaces)?;
         let maps = self.id_maps.as_ref().map(map_lines);
-        for line in maps.into_iter().flatten().chain(connect_lines(&self.interfaces)) {
+        let lines = maps.into_iter().flatten().chain(launcher_lines(self));
+        for line in lines.chain(connect_lines(&self.interfaces)) {
             writeln!(f, "  {line}")?;
         }
         writeln!(f, "init")?;
@@ -141,6 +146,11 @@ impl fmt::Display for CgroupPlan {
 pub(crate) fn map_lines(maps: &IdMaps) -> Vec<String> {
     let maps = [("uid", &maps.uids), ("gid", &maps.gids)];
     maps.map(|(name, lines)| format!("map {name} {}", map_words(lines))).to_vec()
+}
+
+/// The words for what the launcher does while init is at work.
+pub(crate) fn launcher_lines(plan: &Plan) -> Vec<String> {
+    plan.launcher_steps.iter().map(Step::to_string).collect()
 }
 
 /// The words for connecting interfaces.

@@ -45,10 +45,8 @@ pub enum Step {
     OpenProcfs,
     /// Leave namespaces that must be made late.
     Unshare(Kinds),
-    /// Let a helper do so many of the next steps, while init goes on behind them.
-    Aside(usize),
-    /// Wait for the helper, and enter the network namespace that it has made.
-    Gather,
+    /// Enter the network namespace that the launcher makes.
+    EnterNetwork,
     /// Become user and group 0 of the user namespace.
     BecomeRoot {
         /// Whether setgroups(2) is permitted in it.
@@ -126,7 +124,7 @@ impl Step {
                 // The launcher may have died before the signal was armed.
                 child.channel.check_launcher()
             }
-            Step::Await(tag) => child.channel.wait(*tag),
+            Step::Await(tag) => child.wait(*tag),
             Step::Report(tag) => child.channel.send(*tag, None),
             Step::EnterCgroup => child.inherited.enter_cgroup(),
             Step::JoinNamespace { index, .. } => child.inherited.join_namespace(*index),
@@ -134,8 +132,7 @@ impl Step {
             Step::EnterPidNamespace => init::enter_pid_namespace(child),
             Step::OpenProcfs => child.open_procfs(),
             Step::Unshare(kinds) => nsinit_namespaces::unshare(*kinds),
-            // Init itself sees to who does what.
-            Step::Aside(_) | Step::Gather => Err(Errno::NOSYS),
+            Step::EnterNetwork => child.enter_network(),
             Step::BecomeRoot { setgroups } => nsinit_namespaces::become_root(*setgroups),
             Step::Dumpable => security::set_dumpable(true),
             Step::NotDumpable => security::set_dumpable(false),
@@ -189,8 +186,7 @@ impl fmt::Display for Step {
             Step::EnterPidNamespace => f.write_str("enter the PID namespace"),
             Step::OpenProcfs => f.write_str("open the host's /proc"),
             Step::Unshare(kinds) => write!(f, "unshare {kinds}"),
-            Step::Aside(count) => write!(f, "let a helper do the next {count} steps"),
-            Step::Gather => f.write_str("enter the network namespace that the helper made"),
+            Step::EnterNetwork => f.write_str("enter the network namespace"),
             Step::BecomeRoot { .. } => f.write_str("become root of the user namespace"),
             Step::Dumpable => f.write_str("become dumpable"),
             Step::NotDumpable => f.write_str("become not dumpable"),

@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString};
 use std::sync::atomic::AtomicU64;
 
 use libc::{c_char, c_int, c_void};
-use nsinit_namespaces::{Helper, Kinship, Task};
+use nsinit_namespaces::Kinship;
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -151,12 +151,6 @@ pub(crate) fn kill(pid: Pid, signal: c_int) -> Result<(), Errno> {
 pub(crate) fn fork(kinship: Kinship) -> Result<Option<(Pid, OwnedFd)>, Errno> {
     // SAFETY: init only makes system calls on prepared data, and so do its copies.
     unsafe { nsinit_namespaces::fork_in_child(kinship) }
-}
-
-/// A helper for init, if there is another processor for it.
-pub(crate) fn helper<F: FnOnce() -> T + Send, T: Send>(task: &Task<F, T>) -> Helper<'_, F, T> {
-    // SAFETY: init has one thread. Its steps are done by rustix, which keeps nothing for threads.
-    unsafe { Helper::start(task) }
 }
 
 /// A child that ended, as init sees it.

@@ -6,7 +6,6 @@ mod ring;
 mod summary;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,8 +43,6 @@ struct Init {
     steps: Vec<String>,
     program: String,
     pid: Pid,
-    /// Those that the helper does, and before them the one that starts it.
-    aside: Range<usize>,
     /// The steps after this one are done by the process that becomes the program.
     fork: Option<usize>,
     second: Option<Pid>,
@@ -56,8 +53,6 @@ struct Done<'a> {
     number: usize,
     name: &'a str,
     pid: Pid,
-    /// Not by that process, but by its helper.
-    aside: bool,
     start: Duration,
     end: Option<Duration>,
 }
@@ -87,13 +82,7 @@ impl Trace {
         let forks = |step: &Step| matches!(step, Step::StayInit | Step::EnterPidNamespace);
         let program = plan.program.name().to_string_lossy().into_owned();
         let (steps, fork) = (plan.steps().collect(), plan.all_steps().position(forks));
-        let mut asides = plan.all_steps().enumerate().filter_map(|(index, step)| match step {
-            Step::Aside(count) => Some(index..index + 1 + count),
-            _ => None,
-        });
-        let aside = asides.next().unwrap_or_default();
-        *self.init.borrow_mut() =
-            Some(Init { ring, steps, program, pid, aside, fork, second: None });
+        *self.init.borrow_mut() = Some(Init { ring, steps, program, pid, fork, second: None });
     }
 
     /// The program runs in that process.
@@ -153,25 +142,15 @@ impl Trace {
 impl Init {
     /// The steps that were done, and the one that was begun.
     fn steps(&self) -> Vec<Done<'_>> {
-        let Some(began) = self.ring.began() else { return Vec::new() };
+        let Some(mut start) = self.ring.began() else { return Vec::new() };
         let mut list = Vec::new();
-        // When init was done with its last step, and the helper with its own.
-        let (mut own, mut helpers) = (began, None);
         for (index, name) in self.steps.iter().enumerate() {
             let second = self.fork.is_some_and(|fork| index > fork);
             let pid = self.second.filter(|_| second).unwrap_or(self.pid);
-            let aside = self.aside.contains(&index);
-            if index == self.aside.start {
-                helpers = Some(own);
-            }
-            let Some(start) = (if aside { helpers } else { Some(own) }) else { continue };
             let end = self.ring.time(index as u32);
-            list.push(Done { number: index + 1, name, pid, aside, start, end });
-            match (end, aside) {
-                (end, true) => helpers = end,
-                (Some(end), false) => own = end,
-                (None, false) => break,
-            }
+            list.push(Done { number: index + 1, name, pid, start, end });
+            let Some(end) = end else { break };
+            start = end;
         }
         list
     }

@@ -7,12 +7,14 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use nsinit::config::{Mount, RootfsSource};
 use nsinit::rootfs::TmpfsRoot;
-use nsinit::{Container, Error, Host, Plan, Reason, Rootfs, Stdio, Step};
+use nsinit::{Container, Error, Host, Plan, Reason, Rootfs, Stdio};
 use rustix::process::Signal;
+use rustix::thread::CapabilitySet;
 
 /// Ends any process but the test's own as soon as it allocates or frees: between
 /// clone and execve another thread may have held the allocator's lock.
@@ -132,17 +134,42 @@ fn every_step_of_a_traced_launch_has_its_time() {
     let mut running = plan.launch(Stdio::null().traced()).unwrap();
     running.wait().unwrap();
     let trace = running.trace().unwrap();
-    let mut times: Vec<_> =
+    let times: Vec<_> =
         (0..plan.all_steps().count()).map(|step| trace.time(step as u32).unwrap()).collect();
-    let aside = plan.all_steps().enumerate().find_map(|(index, step)| match step {
-        Step::Aside(count) => Some(index..index + 1 + count),
-        _ => None,
-    });
-    let gather = plan.all_steps().position(|step| matches!(step, Step::Gather)).unwrap();
-    let gathered = times[gather];
-    let helpers: Vec<_> = times.drain(aside.unwrap()).collect();
     assert!(times.is_sorted(), "{times:?}");
-    assert!(helpers.is_sorted() && helpers.last() < Some(&gathered), "{helpers:?} {gathered:?}");
+}
+
+fn network() -> PathBuf {
+    std::fs::read_link("/proc/thread-self/ns/net").unwrap()
+}
+
+#[test]
+fn a_launch_leaves_the_thread_in_its_network() {
+    arm();
+    let before = network();
+    let mut running = plan(&container(), &["true"]).launch(Stdio::null()).unwrap();
+    assert_eq!(network(), before);
+    running.wait().unwrap();
+}
+
+/// Of the thread, which may make a network, but not bring up its loopback. An ordinary user
+/// is root in a user namespace.
+#[test]
+fn a_network_that_cannot_be_made_is_told_by_its_step() {
+    if !rustix::process::geteuid().is_root() {
+        assert!(std::env::var_os("NSINIT_TEST_REQUIRE").is_none_or(|value| value != "1"));
+        eprintln!("SKIPPED: needs root");
+        return;
+    }
+    arm();
+    let before = network();
+    let plan = plan(&container(), &["true"]);
+    let mut sets = rustix::thread::capabilities(None).unwrap();
+    sets.effective -= CapabilitySet::NET_ADMIN;
+    rustix::thread::set_capabilities(None, sets).unwrap();
+    let error = plan.launch(Stdio::null()).unwrap_err();
+    assert_eq!(error.to_string(), "bring up lo: Operation not permitted");
+    assert_eq!(network(), before);
 }
 
 /// Threads that allocate all the time, so that the allocator's lock is often held.

@@ -17,7 +17,8 @@ use nsinit::{Container, HardLimits, Host, Plan, Rootfs, Source};
 /// A host whose facts do not depend on where the test runs.
 fn host() -> Host {
     let mut host = Host::probe().unwrap();
-    (host.uid, host.gid, host.privileged) = (0, 0, true);
+    (host.uid, host.gid, host.privileged, host.first_user_namespace) = (0, 0, true, true);
+    host.highest_gid = i32::MAX as u32;
     host.bounding = CapabilitySet::ALL;
     (host.terminal, host.term) = (false, Some("xterm".into()));
     host.ipv6 = true;
@@ -115,8 +116,8 @@ fn interfaces_come_when_the_parameters_are_set() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/veth.json");
     let plan = printed_plan(&fixture);
     let last = |words: &str| plan.rfind(words).unwrap_or_else(|| panic!("{words}: {plan}"));
-    assert!(last("set sysctl net.ipv6.conf.default.accept_ra") < last("hand a netlink socket"));
-    assert!(last("set sysctl net.ipv4.ping_group_range") < last("hand a netlink socket"));
+    assert!(last("set sysctl net.ipv6.conf.default.accept_ra") < last("  connect veth"));
+    assert!(last("set sysctl net.ipv4.ping_group_range") < last("  connect veth"));
 }
 
 #[test]

@@ -2,8 +2,7 @@
 //!
 //! `uid=N` (and gid N, no groups) · `close=0,1` · `leak=3,9` (a descriptor of
 //! `/` without CLOEXEC) · `ignore=CHLD,PIPE` · `block=all` · `raise=HUP` · `signals=default` ·
-//! `orphans=none` (nobody's child is left) ·
-//! `umask=777` ·
+//! `processor=N` (no other one) · `umask=777` ·
 //! `netns=new` or a path · `mntns=PATH` · `terminal=0` (a new session with the controlling terminal on
 //! descriptor 0) · `key=NAME` (a user key in a new session keyring) · `keys=all` (all that
 //! the user may have) · `nofile=N` · `nproc=N` · `cgroup=PATH` (into that directory) ·
@@ -21,8 +20,8 @@ use std::io;
 
 use rustix::fs::Mode;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
-use rustix::process::{Pid, Resource, Rlimit, WaitOptions, setrlimit};
-use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::thread::{CpuSet, LinkNameSpaceType, UnshareFlags};
 
 use crate::{signals, sys, trace};
 
@@ -43,19 +42,6 @@ pub(crate) fn become_caller(words: &[String]) -> io::Error {
     sys::exec(program, arguments)
 }
 
-/// Goes on in a child. Whoever that leaves behind is this process's, which fails then.
-fn refuse_orphans() -> io::Result<()> {
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    let Some(pid) = sys::split()? else { return Ok(()) };
-    let ended = rustix::process::waitpid(Pid::from_raw(pid), WaitOptions::empty())?;
-    let code = ended.and_then(|(_, status)| status.exit_status());
-    let left = std::iter::from_fn(|| rustix::process::wait(WaitOptions::NOHANG).ok().flatten());
-    match left.count() {
-        0 => sys::exit(code.unwrap_or(255)),
-        left => Err(io::Error::other(format!("{left} processes were left"))),
-    }
-}
-
 fn apply(setting: &str) -> io::Result<()> {
     let (key, value) = setting.split_once('=').ok_or_else(|| io::Error::other("not KEY=VALUE"))?;
     let id = || value.parse::<u32>().map_err(io::Error::other);
@@ -68,9 +54,13 @@ fn apply(setting: &str) -> io::Result<()> {
         "leak" => each_number(value, sys::leak_root),
         "ignore" => value.split(',').try_for_each(|name| sys::ignore(signals::signal(name)?)),
         "block" => sys::block_all(),
-        "orphans" => refuse_orphans(),
         "raise" => sys::kill(0, signals::signal(value)?),
         "signals" => sys::default_signals(),
+        "processor" => {
+            let mut processors = CpuSet::new();
+            processors.set(id()? as usize);
+            Ok(rustix::thread::sched_setaffinity(None, &processors)?)
+        }
         "umask" => {
             let mask = u32::from_str_radix(value, 8).map_err(io::Error::other)?;
             rustix::process::umask(Mode::from_raw_mode(mask));

@@ -4,7 +4,7 @@
 //! loudly, and as failures with `NSINIT_TEST_REQUIRE=1`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod asides;
+mod away;
 mod clones;
 mod commands;
 mod denials;
@@ -44,7 +44,7 @@ const SCENARIO: &str = "NSINIT_TEST_SCENARIO";
 const AS_USER: &str = "NSINIT_TEST_AS_USER";
 
 fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    [asides::ALL, clones::ALL, commands::ALL, denials::ALL, joins::ALL, maps::ALL, times::ALL]
+    [away::ALL, clones::ALL, commands::ALL, denials::ALL, joins::ALL, maps::ALL, times::ALL]
         .into_iter()
         .flatten()
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use nsinit_namespaces::{CloneRequest, Error, Helper, Process, Task};
+use nsinit_namespaces::{CloneRequest, Error, Process};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -40,13 +40,6 @@ fn refuse_if_quiet() {
     if QUIET.load(Relaxed) {
         exit(ALLOCATED);
     }
-}
-
-/// A helper of this process, which has no other thread.
-pub(crate) fn helper<F: FnOnce() -> T + Send, T: Send>(task: &Task<F, T>) -> Helper<'_, F, T> {
-    assert_eq!(std::fs::read_dir("/proc/self/task").unwrap().count(), 1, "one thread");
-    // SAFETY: that, and the tasks only make system calls by rustix.
-    unsafe { Helper::start(task) }
 }
 
 /// A clone whose child does as it likes: a copy of a process with one thread

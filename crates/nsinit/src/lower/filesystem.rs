@@ -143,7 +143,7 @@ fn device(device: &nsinit_config::Device) -> rootfs::Device {
 fn facts(source: &Source<'_>, namespaces: &Namespaces) -> Facts {
     let maps = namespaces.id_maps.as_ref();
     Facts {
-        user_namespace: namespaces.is_user(),
+        user_namespace: namespaces.is_user() || !source.host.first_user_namespace,
         new: NewNamespaces {
             pid: namespaces.has(Kinds::PID),
             net: namespaces.has(Kinds::NET),
@@ -154,21 +154,21 @@ fn facts(source: &Source<'_>, namespaces: &Namespaces) -> Facts {
             true => source.host.cgroup_mode().clone(),
             false => CgroupMode::None,
         },
-        maps_tty_gid: maps.is_none_or(|maps| maps.maps_gid(5)),
+        maps_tty_gid: maps.map_or(source.host.highest_gid >= 5, |maps| maps.maps_gid(5)),
         ..source.host.rootfs.clone()
     }
 }
 
-/// A helper makes the new network namespace when there is a procfs, by which its parameters are
-/// set; init enters it as late as can be, before sysfs, which shows it.
+/// Init makes a new network namespace when there is a procfs, by which its parameters are set;
+/// the launcher's it enters as late as can be, before sysfs, which shows it.
 pub(super) fn interleave(
     steps: &mut Vec<Step>,
     furniture: Vec<rootfs::Step>,
-    aside: Vec<Step>,
+    make: Vec<Step>,
     enter: Vec<Step>,
 ) {
-    steps.reserve(furniture.len() + aside.len() + enter.len() + 8);
-    let (mut aside, mut enter) = (Some(aside), Some(enter));
+    steps.reserve(furniture.len() + make.len() + enter.len() + 8);
+    let (mut make, mut enter) = (Some(make), Some(enter));
     for step in furniture {
         if matches!(step, rootfs::Step::Pivot(_)) || step.filesystem() == Some("sysfs") {
             steps.extend(enter.take().unwrap_or_default());
@@ -176,7 +176,7 @@ pub(super) fn interleave(
         let opened = matches!(step, rootfs::Step::Procfs(_));
         steps.push(Step::Rootfs(step));
         if opened {
-            steps.extend(aside.take().unwrap_or_default());
+            steps.extend(make.take().unwrap_or_default());
         }
     }
 }

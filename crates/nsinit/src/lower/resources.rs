@@ -86,10 +86,11 @@ fn device_rules(source: &Source<'_>, terminal: bool) -> Result<Vec<DeviceRule>> 
 pub(super) struct NewNetwork {
     /// For the launcher.
     pub(super) interfaces: Vec<Interface>,
-    /// How a helper of init's makes it, which takes as long as most of the mounts: when there
-    /// is a procfs.
-    pub(super) aside: Vec<Step>,
-    /// How init enters it: when the mounts that do not need it are made.
+    /// How the launcher makes it, while init does what does not need it.
+    pub(super) launcher_steps: Vec<Step>,
+    /// How init makes it, when there is a procfs: where there are user namespaces.
+    pub(super) make: Vec<Step>,
+    /// How init enters the launcher's: when the mounts that do not need it are made.
     pub(super) enter: Vec<Step>,
 }
 
@@ -100,7 +101,7 @@ pub(super) fn network(source: &Source<'_>, namespaces: &Namespaces) -> Result<Ne
     if !namespaces.has(Kinds::NET) {
         // The host's network, or a joined one: nothing of it is ours to change.
         let enter = vec![Step::Report(Tag::Mounted)];
-        return Ok(NewNetwork { enter, ..NewNetwork::default() });
+        return Ok(NewNetwork { enter, ..Default::default() });
     }
     if !veths.is_empty() && namespaces.is_user() && !source.host.privileged {
         return Err(refuse(
@@ -118,18 +119,20 @@ pub(super) fn network(source: &Source<'_>, namespaces: &Namespaces) -> Result<Ne
         interface.name = interface_name(network, ordinal);
         interfaces.push(Interface::Veth(interface));
     }
-    let mut aside = vec![Step::Unshare(Kinds::NET), Step::Loopback];
-    aside.extend(parameters(source, namespaces)?);
-    let enter = match interfaces.is_empty() {
-        true => vec![Step::Report(Tag::Mounted), Step::Gather],
-        false => {
-            // The parameters are for the interfaces, too, which the launcher connects first.
-            aside.push(Step::SendNetlink);
-            vec![Step::Gather, Step::Report(Tag::Mounted)]
-        }
-    };
-    aside.insert(0, Step::Aside(aside.len()));
-    Ok(NewNetwork { interfaces, aside, enter })
+    let mut steps = vec![Step::Unshare(Kinds::NET), Step::Loopback];
+    steps.extend(parameters(source, namespaces)?);
+    // Elsewhere it has to belong to init's, or the procfs by which the parameters are set
+    // cannot be had without a PID namespace of one's own.
+    if source.host.first_user_namespace && !namespaces.is_user() {
+        let enter = vec![Step::EnterNetwork];
+        return Ok(NewNetwork { interfaces, launcher_steps: steps, enter, ..Default::default() });
+    }
+    if !interfaces.is_empty() {
+        // The parameters are for the interfaces, too, which the launcher connects.
+        steps.push(Step::SendNetlink);
+    }
+    let enter = vec![Step::Report(Tag::Mounted)];
+    Ok(NewNetwork { interfaces, make: steps, enter, ..Default::default() })
 }
 
 /// The new network namespace's own parameters: no autoconfiguration by whoever is on
@@ -144,7 +147,7 @@ fn parameters(source: &Source<'_>, namespaces: &Namespaces) -> Result<Vec<Step>>
         }
     }
     let highest = match &namespaces.id_maps {
-        None => i32::MAX as u32,
+        None => source.host.highest_gid,
         Some(maps) => {
             maps.gids.iter().map(|line| line.container_id + (line.size - 1)).max().unwrap_or(0)
         }

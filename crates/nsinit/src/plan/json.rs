@@ -6,7 +6,7 @@ use nsinit_network::{Interface, Veth};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{CgroupPlan, Plan};
+use super::{CgroupPlan, Plan, launcher_lines};
 
 /// The same as the human form says, in the same order.
 #[derive(Serialize)]
@@ -25,6 +25,8 @@ struct Launcher {
     uid_mappings: Option<Vec<Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gid_mappings: Option<Vec<Value>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<String>,
     interfaces: Vec<Value>,
 }
 
@@ -64,6 +66,7 @@ impl Plan {
                 namespaces: self.namespaces.iter().map(|kind| kind.to_string()).collect(),
                 uid_mappings: maps.map(|maps| mappings(&maps.uids)),
                 gid_mappings: maps.map(|maps| mappings(&maps.gids)),
+                steps: launcher_lines(self),
                 interfaces: self.interfaces.iter().map(interface).collect(),
             },
             init: self.steps().zip(1..).map(|(step, number)| Numbered { number, step }).collect(),

@@ -35,19 +35,12 @@ pub(super) fn text(trace: &Trace) -> String {
 
 fn of_init(trace: &Trace, init: &Init) -> Vec<Value> {
     let mut events = process(init.pid, "init");
-    if !init.aside.is_empty() {
-        events.push(thread(init.pid, HELPER, "helper"));
-    }
     events.extend(init.second.iter().flat_map(|pid| process(*pid, "program")));
     let steps = init.steps();
-    for Done { number, name, pid, aside, start, end } in &steps {
+    for Done { number, name, pid, start, end } in &steps {
         let args = json!({ "number": number, "done": end.is_some() });
         let end = end.or(trace.end()).unwrap_or(*start);
-        let mut event = complete(trace, *pid, name, (*start, end), args);
-        if *aside {
-            event["tid"] = json!(HELPER);
-        }
-        events.push(event);
+        events.push(complete(trace, *pid, name, (*start, end), args));
     }
     // From outside only its end can be seen, a little later.
     let last = steps.last().and_then(|step| Some((step.pid, step.end?)));
@@ -59,18 +52,10 @@ fn of_init(trace: &Trace, init: &Init) -> Vec<Value> {
     events
 }
 
-/// Init's helper has a number that only its PID namespace knows.
-const HELPER: i32 = 0;
-
 fn process(pid: Pid, name: &str) -> Vec<Value> {
-    let number = pid.as_raw_nonzero().get();
-    let named = json!({ "ph": "M", "pid": number, "tid": number, "name": "process_name", "args": { "name": name } });
-    vec![named, thread(pid, number, name)]
-}
-
-fn thread(pid: Pid, tid: i32, name: &str) -> Value {
     let pid = pid.as_raw_nonzero();
-    json!({ "ph": "M", "pid": pid, "tid": tid, "name": "thread_name", "args": { "name": name } })
+    let named = |what: &str| json!({ "ph": "M", "pid": pid, "tid": pid, "name": what, "args": { "name": name } });
+    vec![named("process_name"), named("thread_name")]
 }
 
 fn complete(

@@ -43,8 +43,7 @@ fn of_init(init: &Init, lines: &mut Vec<String>) {
         .iter()
         .filter_map(|step| Some((step.end?.saturating_sub(step.start), step)))
         .collect();
-    let own = done.iter().filter(|(_, step)| !step.aside);
-    let total: Duration = own.map(|(spent, _)| *spent).sum();
+    let total: Duration = done.iter().map(|(spent, _)| *spent).sum();
     let of = match steps.iter().find(|step| step.end.is_none()) {
         Some(Done { number, name, .. }) => format!("step {number} was not done: {name}"),
         None => format!("{} steps, the longest:", done.len()),
