@@ -155,6 +155,14 @@ fn what_a_program_leaves_running_ends_with_it() {
 }
 
 #[test]
+fn root_of_an_outer_user_namespace_starts_containers() {
+    require!(Root);
+    let sandbox = Sandbox::new().with("ids=65536").with("tmpfs=/run");
+    let facts = ["probe", "cat", "/proc/sys/net/ipv4/ping_group_range"];
+    sandbox.run(facts).code(0).stdout("0\t65535\n");
+}
+
+#[test]
 fn the_program_may_run_on_the_processors_of_who_starts_it() {
     require!(Container);
     let probe = ["probe", "status", "Cpus_allowed_list"];

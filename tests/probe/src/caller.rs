@@ -8,7 +8,8 @@
 //! the user may have) · `nofile=N` · `nproc=N` · `cgroup=PATH` (into that directory) ·
 //! `profile=NAME` (AppArmor's, from here on) · `calls=FILE` (counts system calls, see `trace`) ·
 //! `enosys=openat2` or `eperm=openat2,clone3` (a seccomp filter answers so) · `none=user` (in
-//! a user namespace of its own, in which no more of that kind can be made).
+//! a user namespace of its own, in which no more of that kind can be made) · `ids=N` (root of a
+//! user namespace of its own with so many ids).
 //!
 //! In a mount namespace of its own: `tmpfs=PATH` or `tmpfs=PATH:OPTIONS` ·
 //! `bind=PATH:OTHER` or `bind=PATH:PATH:ro,noexec` · `mounts=PATH:N` (as many as that, or nearly) ·
@@ -20,7 +21,7 @@ use std::io;
 
 use rustix::fs::Mode;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, WaitOptions, setrlimit};
 use rustix::thread::{CpuSet, LinkNameSpaceType, UnshareFlags};
 
 use crate::{signals, sys, trace};
@@ -72,6 +73,7 @@ fn apply(setting: &str) -> io::Result<()> {
         "cgroup2" => own_cgroup2(value),
         "cgroup" => Ok(std::fs::write(format!("{value}/cgroup.procs"), "0")?),
         "none" => none_of(value),
+        "ids" => own_user_namespace(id()?),
         "profile" => Ok(std::fs::write("/proc/self/attr/exec", format!("exec {value}"))?),
         "netns" if value == "new" => sys::unshare(UnshareFlags::NEWNET),
         "netns" => {
@@ -180,6 +182,25 @@ fn none_of(kind: &str) -> io::Result<()> {
     std::fs::write("/proc/self/gid_map", "0 0 1")?;
     std::fs::write("/proc/self/uid_map", "0 0 1")?;
     std::fs::write(format!("/proc/sys/user/max_{kind}_namespaces"), "0")
+}
+
+/// The maps are written from outside: then there are groups, too.
+fn own_user_namespace(ids: u32) -> io::Result<()> {
+    let of = |process: u32, file: &str| format!("/proc/{process}/{file}");
+    let (caller, before) = (std::process::id(), std::fs::read_link("/proc/self/ns/user")?);
+    let Some(outside) = sys::split()? else {
+        while std::fs::read_link(of(caller, "ns/user"))? == before {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let maps = ["uid_map", "gid_map"];
+        let write = |map: &str| std::fs::write(of(caller, map), format!("0 0 {ids}"));
+        sys::exit(i32::from(maps.into_iter().try_for_each(write).is_err()));
+    };
+    sys::unshare(UnshareFlags::NEWUSER)?;
+    match rustix::process::waitpid(Pid::from_raw(outside), WaitOptions::empty())? {
+        Some((_, status)) if status.exit_status() == Some(0) => Ok(()),
+        _ => Err(io::Error::other("no maps")),
+    }
 }
 
 fn all_keys() -> io::Result<()> {
