@@ -249,12 +249,11 @@ impl Created<'_> {
             journal.done(|| launcher_lines(plan).join(", "));
         }
         if !plan.interfaces.is_empty() {
-            let socket = match socket {
-                Some(socket) => socket,
-                None => self.expect(Tag::Netlink)?.ok_or_else(Error::protocol)?,
-            };
-            journal.done(|| "wait for a netlink socket".into());
-            self.connect(socket)?;
+            if socket.is_none() {
+                socket = self.expect(Tag::Netlink)?;
+                journal.done(|| "wait for a netlink socket".into());
+            }
+            self.connect(socket.ok_or_else(Error::protocol)?)?;
             self.send(Tag::Proceed, None)?;
             journal.done(|| connect_lines(&plan.interfaces).join(", "));
         }

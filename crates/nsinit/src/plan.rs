@@ -71,10 +71,14 @@ impl Plan {
         self.steps.iter().chain(&self.last_steps)
     }
 
+    /// Those of the launcher, and those of init.
+    pub(crate) fn everybodys_steps(&self) -> impl Iterator<Item = &Step> {
+        self.launcher_steps.iter().chain(self.all_steps())
+    }
+
     /// All namespaces that are made: by clone, or by a step.
     pub(crate) fn new_namespaces(&self) -> Kinds {
-        let steps = self.launcher_steps.iter().chain(self.all_steps());
-        let unshared = steps.filter_map(|step| match step {
+        let unshared = self.everybodys_steps().filter_map(|step| match step {
             Step::Unshare(kinds) => Some(*kinds),
             _ => None,
         });

@@ -202,7 +202,7 @@ fn parameters(plan: &Plan) -> Option<Check> {
         }
         _ => None,
     };
-    let key = plan.all_steps().find_map(missing)?;
+    let key = plan.everybodys_steps().find_map(missing)?;
     let hint = format!("this kernel has no {key}");
     Some(Check::problem("kernel parameters", format!("sysctl {key} is not there"), Some(hint)))
 }
