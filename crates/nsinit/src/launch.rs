@@ -1,7 +1,7 @@
 //! Parent: from a plan to a running container.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nsinit_cgroups::Cgroup;
 use nsinit_namespaces::{CloneRequest, NamespaceFile, Process};
@@ -241,9 +241,9 @@ impl Created<'_> {
             self.send(Tag::Mapped, None)?;
         }
         let mut socket = None;
-        if let Some(network) = Network::make(plan)? {
-            // Init enters it by the socket.
-            self.send(Tag::Netlink, Some(network.socket.as_fd()))?;
+        // By its socket init enters it.
+        let give = |socket: BorrowedFd<'_>| self.send(Tag::Netlink, Some(socket));
+        if let Some(network) = Network::make(plan, give)? {
             socket = Some(network.socket);
             self.procfs = Some(network.procfs);
             journal.done(|| launcher_lines(plan).join(", "));

@@ -1,6 +1,6 @@
 //! Parent: a container's network namespace, made by the launcher while init mounts.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nsinit_network::{loopback_up, open_socket};
 use nsinit_rootfs::detached_procfs;
@@ -22,29 +22,30 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Does the launcher's steps; None where there are none.
-    pub(crate) fn make(plan: &Plan) -> Result<Option<Network>> {
-        let Some(first) = plan.launcher_steps.first() else { return Ok(None) };
-        let failed = |(step, errno)| Error::of_step(plan, step, errno, &Scene::of(getpid(), None));
-        let made = nsinit_namespaces::in_new_network(|| furnish(first, &plan.launcher_steps[1..]));
-        made.map_err(|errno| failed((first, errno)))?.map(Some).map_err(failed)
-    }
-}
-
-/// Within the namespace, which is made by the first step.
-fn furnish<'a>(
-    first: &'a Step,
-    others: &'a [Step],
-) -> std::result::Result<Network, (&'a Step, Errno)> {
-    let socket = open_socket().map_err(|errno| (first, errno))?;
-    let procfs = detached_procfs().map_err(|errno| (first, errno))?;
-    for step in others {
-        let done = match step {
-            Step::Loopback => loopback_up(socket.as_fd()),
-            Step::Sysctl(sysctl) => sysctl.apply(procfs.as_fd()),
-            _ => Err(Errno::NOSYS),
+    /// Does the launcher's steps; None where there are none. Init is given the socket as soon
+    /// as there is one: it needs the namespace, not what is in it.
+    pub(crate) fn make(
+        plan: &Plan,
+        give: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
+    ) -> Result<Option<Network>> {
+        let Some((unshare, others)) = plan.launcher_steps.split_first() else { return Ok(None) };
+        let failed =
+            |step: &Step, errno| Error::of_step(plan, step, errno, &Scene::of(getpid(), None));
+        let unmade = |errno| failed(unshare, errno);
+        let furnish = || {
+            let socket = open_socket().map_err(unmade)?;
+            give(socket.as_fd())?;
+            let procfs = detached_procfs().map_err(unmade)?;
+            for step in others {
+                let done = match step {
+                    Step::Loopback => loopback_up(socket.as_fd()),
+                    Step::Sysctl(sysctl) => sysctl.apply(procfs.as_fd()),
+                    _ => Err(Errno::NOSYS),
+                };
+                done.map_err(|errno| failed(step, errno))?;
+            }
+            Ok(Some(Network { socket, procfs }))
         };
-        done.map_err(|errno| (step, errno))?;
+        nsinit_namespaces::in_new_network(furnish).map_err(unmade)?
     }
-    Ok(Network { socket, procfs })
 }
