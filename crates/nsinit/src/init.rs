@@ -65,9 +65,8 @@ pub(crate) struct Child<'a> {
     pub(crate) inherited: &'a Inherited,
     pub(crate) rootfs: rootfs::Child,
     procfs: Option<OwnedFd>,
+    /// A socket of the new network namespace, whoever has made that.
     netlink: Option<OwnedFd>,
-    /// A netlink socket of the network namespace that the launcher has made.
-    network: Option<OwnedFd>,
     /// Both ends of the program's terminal.
     terminal: Option<(OwnedFd, OwnedFd)>,
 }
@@ -80,7 +79,6 @@ impl<'a> Child<'a> {
             rootfs: rootfs::Child::new(),
             procfs: None,
             netlink: None,
-            network: None,
             terminal: None,
         }
     }
@@ -118,8 +116,8 @@ impl<'a> Child<'a> {
         loop {
             match self.channel.receive()? {
                 (received, None) if received == tag => return Ok(()),
-                (Tag::Netlink, Some(socket)) if self.network.is_none() => {
-                    self.network = Some(socket);
+                (Tag::Netlink, Some(socket)) if self.netlink.is_none() => {
+                    self.netlink = Some(socket);
                 }
                 _ => return Err(Errno::PROTO),
             }
@@ -127,7 +125,7 @@ impl<'a> Child<'a> {
     }
 
     pub(crate) fn enter_network(&mut self) -> Result<(), Errno> {
-        let socket = match self.network.take() {
+        let socket = match self.netlink.take() {
             Some(socket) => socket,
             None => match self.channel.receive()? {
                 (Tag::Netlink, Some(socket)) => socket,
