@@ -9,11 +9,11 @@
 //!   clone3 ─────────────────────────────▶
 //!   write uid_map, gid_map
 //!   Mapped ─────────────────────────────▶  become root     only with a user namespace
-//!   make the network namespace             mounts, masks   or init does, with a user namespace
+//!   make the network namespace             mounts, masks   or init does, with user namespaces
 //!   Netlink + socket ───────────────────▶                  (then ◀── Netlink, with interfaces)
 //!   connect interfaces
 //!   Proceed ────────────────────────────▶                  only with interfaces
-//!        ◀────────────────────── Mounted                   only where init makes the network
+//!        ◀────────────────────── Mounted                   only where the launcher makes none
 //!   write state and pid file               /sys, pivot_root, names, parameters
 //!        ◀─────────────── Console + pty    only with a terminal
 //!        ◀──────────────────────── Ready
