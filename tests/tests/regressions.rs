@@ -28,20 +28,57 @@ fn a_container_that_lies_below_its_root_filesystem_is_refused() {
     }
 }
 
+/// A container with a root in memory and one more mount, which can be written.
+fn with_writable_bind(sandbox: Sandbox, source: &str, keys: &str, more: &str) -> Sandbox {
+    sandbox.config(&format!(
+        r#"{{{keys} "rootfs": {{"type": "tmpfs"}}, "mounts": [
+            {{"source": "$ROOT/bin", "destination": "/bin"}},
+            {{"source": "{source}", "destination": "/x", "writable": true {more}}}]}}"#
+    ))
+}
+
 #[test]
-fn a_writable_bind_of_the_own_configuration_is_refused() {
+fn a_writable_bind_above_the_own_configuration_is_refused() {
     require!(Container);
-    for source in ["$ROOT", "$ROOT/..", "$HOST/../root"] {
+    for sandbox in Sandbox::for_each_caller() {
+        let sandbox = with_writable_bind(sandbox, "$ROOT/..", "", "");
+        let outcome = sandbox.run(["probe", "pid"]);
+        outcome.code(125).stdout("");
+        outcome.stderr_has("mounts[1].source").stderr_has("own configuration");
+    }
+}
+
+#[test]
+fn a_writable_bind_of_the_own_configuration_is_covered() {
+    require!(Container);
+    for source in ["$ROOT", "$HOST/../root"] {
         for sandbox in Sandbox::for_each_caller() {
-            let sandbox = sandbox.config(&format!(
-                r#"{{"rootfs": {{"type": "tmpfs"}}, "mounts": [
-                    {{"source": "$ROOT/bin", "destination": "/bin"}},
-                    {{"source": "{source}", "destination": "/x", "writable": true}}]}}"#
-            ));
-            let outcome = sandbox.run(["probe", "pid"]);
-            outcome.code(125).stdout("");
-            outcome.stderr_has("mounts[1].source").stderr_has("own configuration");
+            let sandbox = with_writable_bind(sandbox, source, "", "");
+            let before = fs::read_to_string(sandbox.root().join("container.json")).expect("a text");
+            for name in ["container.json", "pid"] {
+                let path = format!("/x/{name}");
+                sandbox.run(["probe", "write", &path, "{}"]).code(0).stdout("EROFS\n");
+                sandbox.run(["probe", "remove", &path]).code(0).stdout("EBUSY\n");
+                sandbox.run(["probe", "rename", "/x/bin", &path]).code(0).stdout_lacks("ok");
+            }
+            sandbox.run(["probe", "create", "/x/other"]).code(0);
+            let after = fs::read_to_string(sandbox.root().join("container.json")).expect("a text");
+            assert_eq!(before, after);
         }
+    }
+}
+
+#[test]
+fn a_bind_of_the_own_configuration_that_no_cover_holds_in_is_refused() {
+    require!(Root);
+    for (keys, more) in [
+        ("", r#", "propagation": "shared""#),
+        (r#""capabilities_add": ["SYS_ADMIN"],"#, ""),
+        (r#""seccomp": "unconfined","#, ""),
+    ] {
+        let outcome = with_writable_bind(Sandbox::new(), "$ROOT", keys, more).run(["probe", "pid"]);
+        outcome.code(125).stdout("");
+        outcome.stderr_has("mounts[1].source").stderr_has("own configuration");
     }
 }
 
@@ -59,13 +96,25 @@ fn a_read_only_bind_of_the_own_configuration_is_allowed() {
 }
 
 #[test]
-fn the_built_in_container_does_not_get_its_directory_to_write() {
+fn the_built_in_container_makes_no_configuration_in_its_directory() {
     require!(Container);
+    let script = "cd /x && echo built >out && ! mv out container.json && ! ln -sf out container.json \
+                  && ! rm container.json && ! sh -c 'echo >container.json' && echo pid >pid";
     for sandbox in Sandbox::for_each_caller().into_iter().map(Sandbox::emptied) {
-        let outcome = sandbox.nsinit(["exec", "--quiet", "--bind", "$ROOT:/x:rw", "true"]);
-        outcome.code(125).stdout("");
-        outcome.stderr_has(&sandbox.fill("$ROOT")).stderr_has("own configuration");
+        let exec = ["exec", "--quiet", "--bind", "$ROOT:/x:rw", "sh", "-c", script];
+        sandbox.nsinit(exec).code(0);
+        let left = |name: &str| fs::read_to_string(sandbox.root().join(name)).ok();
+        assert_eq!(left("container.json"), None);
+        assert_eq!(left("out").as_deref(), Some("built\n"));
+        assert_eq!(left("pid").as_deref(), Some("pid\n"));
     }
+}
+
+#[test]
+fn without_a_filter_the_own_configuration_must_be_elsewhere() {
+    require!(Root);
+    let outcome = Sandbox::new().config(r#"{"seccomp": "unconfined"}"#).run(["probe", "pid"]);
+    outcome.code(125).stdout("").stderr_has("seccomp").stderr_has("its own configuration");
 }
 
 #[test]

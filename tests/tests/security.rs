@@ -75,17 +75,25 @@ fn no_new_privileges_is_set_unless_it_is_asked_for() {
     }
 }
 
+/// Without a filter of system calls, and with its configuration out of reach.
+fn unfiltered(sandbox: Sandbox) -> Sandbox {
+    sandbox.config(
+        r#"{"seccomp": "unconfined", "rootfs": {"type": "tmpfs"},
+            "mounts": [{"source": "$ROOT/bin", "destination": "/bin"}]}"#,
+    )
+}
+
 #[test]
 fn the_callers_keys_are_out_of_reach() {
     require!(Root);
-    let sandbox = Sandbox::new().with("key=$NAME");
+    let sandbox = unfiltered(Sandbox::new()).with("key=$NAME");
     sandbox.run(["probe", "search-key", "$NAME"]).code(0).stdout_lacks("ok");
 }
 
 #[test]
 fn each_container_has_a_keyring_of_its_own() {
     require!(Container);
-    let ring = || Sandbox::new().run(["probe", "keyring"]).code(0).out();
+    let ring = || unfiltered(Sandbox::new()).run(["probe", "keyring"]).code(0).out();
     assert_ne!(ring(), ring());
 }
 
@@ -224,4 +232,60 @@ fn a_seccomp_policy_is_reserved() {
         .run(["probe", "id"])
         .code(125)
         .stderr_has("seccomp");
+}
+
+const USER_NAMESPACES: [&str; 6] =
+    ["probe", "new-user-namespace", ",", "clone-user-namespace", ",", "clone3"];
+
+#[test]
+fn a_program_makes_no_user_namespace() {
+    // In one it could take off what covers files, and mount cgroups that can be written.
+    require!(Container);
+    for keys in ["{}", r#"{"init": true}"#, r#"{"no_new_privileges": false}"#, r#"{"user": "7"}"#] {
+        for sandbox in Sandbox::for_each_caller() {
+            if keys.contains("user") && !sandbox.is_for_root() {
+                continue; // has that one id only
+            }
+            let sandbox = sandbox.config(keys);
+            sandbox.run(USER_NAMESPACES).code(0).stdout("EPERM\nEPERM\nENOSYS\n");
+            // Nor does one that joins.
+            let first = sandbox.start(["probe", "ready", ",", "copy"]).until("ready");
+            sandbox.run(USER_NAMESPACES).code(0).stdout("EPERM\nEPERM\nENOSYS\n");
+            first.finish().code(0);
+        }
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_program_makes_no_user_namespace_by_calls_of_32_bits() {
+    require!(Container);
+    let words = ["probe", "new-user-namespace-by-i386"];
+    for sandbox in Sandbox::for_each_caller() {
+        let outcome = sandbox.run(words);
+        if outcome.code_or_signal() < 0 {
+            return tests::skip("the kernel has no calls of 32 bits");
+        }
+        outcome.code(0).stdout("EPERM\n");
+    }
+}
+
+#[test]
+fn user_namespaces_are_for_who_may_mount_or_has_no_filter() {
+    require!(Root);
+    let may_mount = Sandbox::new().config(
+        r#"{"capabilities_add": ["SYS_ADMIN"], "rootfs": {"type": "tmpfs"},
+            "mounts": [{"source": "$ROOT/bin", "destination": "/bin"}]}"#,
+    );
+    for sandbox in [may_mount, unfiltered(Sandbox::new())] {
+        sandbox.run(["probe", "clone-user-namespace", ",", "clone3"]).stdout("ok\nEINVAL\n");
+    }
+}
+
+#[test]
+fn the_users_keyring_is_out_of_reach() {
+    require!(Container);
+    for sandbox in Sandbox::for_each_caller() {
+        sandbox.run(["probe", "user-keyring"]).code(0).stdout("ENOSYS\n");
+    }
 }

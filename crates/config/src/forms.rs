@@ -222,6 +222,9 @@ pub(crate) mod octal {
         d.deserialize_any(Mode).map(Some)
     }
 
+    /// Usual umasks, written as numbers that are no usual mode.
+    const FOR_OCTAL: [u64; 3] = [22, 27, 77];
+
     struct Mode;
 
     impl Visitor<'_> for Mode {
@@ -230,6 +233,11 @@ pub(crate) mod octal {
             f.write_str("a string of octal digits or a number")
         }
         fn visit_u64<E: Error>(self, mode: u64) -> Result<u32, E> {
+            if FOR_OCTAL.contains(&mode) {
+                let message =
+                    format!("{mode} is {mode:04o} in octal: write \"{mode:04}\" or \"{mode:04o}\"");
+                return Err(E::custom(message));
+            }
             u32::try_from(mode).map_err(|_| E::invalid_value(Unexpected::Unsigned(mode), &self))
         }
         fn visit_str<E: Error>(self, text: &str) -> Result<u32, E> {

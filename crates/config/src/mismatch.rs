@@ -11,6 +11,11 @@ use crate::suggest::{bytes, clipped, nanoseconds, nearest, quoted};
 /// Most words that are listed for want of a near one.
 const MOST_WORDS: usize = 16;
 
+/// What others say in one word.
+const NETWORK: &str = "\"networks\" lists interfaces; the host's network is that of a container \
+                       whose \"namespaces\" lack NEWNET";
+const EACH: &str = "name each of them: there is no word for all";
+
 const LATER: &str = "reserved for a later version";
 
 type Words = (String, Option<String>);
@@ -49,6 +54,7 @@ fn unknown_key(path: &KeyPath, expected: &[&'static str]) -> Words {
     };
     let help = match key {
         "ociVersion" => Some("this is the form of an OCI config.json, not ours".to_owned()),
+        "network" | "network_mode" | "net" if path.0.len() == 1 => Some(NETWORK.to_owned()),
         _ => near_key(key, expected).map(did_you_mean).or_else(|| belongs_to(key)),
     };
     (what.to_owned(), help)
@@ -66,12 +72,14 @@ pub(crate) fn meant(
 }
 
 /// What other tools call a key of ours.
-const OTHER_NAMES: [(&str, &str); 22] = [
+const OTHER_NAMES: [(&str, &str); 24] = [
     ("binds", "mounts"),
     ("cap_add", "capabilities_add"),
     ("cap_drop", "capabilities_mask"),
     ("cmd", "args"),
     ("command", "args"),
+    ("cpus", "cpu_quota"),
+    ("cpuset", "cpuset_cpus"),
     ("cwd", "working_dir"),
     ("dest", "destination"),
     ("dst", "destination"),
@@ -111,8 +119,15 @@ fn unknown_word(path: &KeyPath, word: &str, expected: &[&'static str]) -> Words 
         true => Some(format!("one of {}", expected.join(", "))),
         false => None,
     };
+    if what == "capability" && is_all(word) {
+        return (format!("unknown capability {}", quoted(word)), Some(EACH.to_owned()));
+    }
     let help = namespace_file(word, what).or_else(|| near(word, expected)).map(did_you_mean);
     (format!("unknown {what} {}", quoted(word)), help.or_else(list))
+}
+
+fn is_all(word: &str) -> bool {
+    word.eq_ignore_ascii_case("all")
 }
 
 /// The name of the namespace that others call `net` or `network`.
@@ -213,7 +228,11 @@ fn suggestion(path: &KeyPath, node: &Node<'_>, expected: &str, got: &str) -> Opt
         }
         (Value::Unsigned(number @ 0..=1), "true or false") => Some(format!("use {}", *number == 1)),
         (Value::String(text), expected) if expected.contains("number") => number(path, text),
-        (Value::String(_), "an array") => Some(format!("write [{got}]")),
+        (Value::String(word), "an array") => Some(match path.keys().next() {
+            Some("args") => format!("write {}", command_line(word)),
+            Some(key) if key.starts_with("capabilities") && is_all(word) => EACH.to_owned(),
+            _ => format!("write [{got}]"),
+        }),
         (Value::Object(_), "an array") if path.text() == "environment" => {
             Some("write [\"KEY=value\", … ]".to_owned())
         }
@@ -228,6 +247,17 @@ fn suggestion(path: &KeyPath, node: &Node<'_>, expected: &str, got: &str) -> Opt
         }
         _ => None,
     }
+}
+
+/// The words of a command line as an array; a shell's, where it takes one to tell them apart.
+fn command_line(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || " /._-+=:,@%".contains(c);
+    let words: Vec<&str> = match text.chars().all(plain) {
+        true => text.split_whitespace().collect(),
+        false => vec!["sh", "-c", text],
+    };
+    let words: Vec<String> = words.into_iter().map(quoted).collect();
+    format!("[{}]", words.join(", "))
 }
 
 /// What a string should be where a number is expected.

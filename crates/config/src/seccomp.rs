@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Seccomp {
-    /// The default filter. Reserved: [`validate`](crate::Container::validate)
-    /// refuses it as long as there is none, since a filter that was asked for
-    /// is never left out.
+    /// No user namespaces of the program's own, unless it has `SYS_ADMIN`, and no keyrings
+    /// of the kernel.
     Default,
     /// No filter.
     Unconfined,

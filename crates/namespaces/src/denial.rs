@@ -98,7 +98,8 @@ impl Denier {
             ),
             Self::OuterFilter => Some(
                 "start the outer container with a seccomp profile that allows clone3 and new \
-                 namespaces, or with none (--security-opt seccomp=unconfined)"
+                 namespaces, or with none (--security-opt seccomp=unconfined; nsinit: \"seccomp\": \
+                 \"unconfined\")"
                     .to_owned(),
             ),
             Self::Kernel => None,

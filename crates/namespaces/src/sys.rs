@@ -1,7 +1,7 @@
 //! Both: the system calls that have no safe form.
 
 use std::convert::Infallible;
-use std::ffi::{CStr, c_char, c_int, c_long};
+use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 use std::mem::{MaybeUninit, forget};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
@@ -123,8 +123,10 @@ pub enum Kinship {
 /// As [`clone()`]'s for both processes: this is meant for a process that is
 /// itself between clone and `execve`.
 ///
+/// Made by clone(2): a filter of system calls that is in force already may refuse clone3(2).
+///
 /// # Errors
-/// Errors of clone3(2).
+/// Errors of clone(2).
 pub unsafe fn fork_in_child(kinship: Kinship) -> Result<Option<(Pid, OwnedFd)>, Errno> {
     let mut pidfd: c_int = -1;
     // A sibling ends with the signal that the caller ends with, and may not name one.
@@ -132,14 +134,19 @@ pub unsafe fn fork_in_child(kinship: Kinship) -> Result<Option<(Pid, OwnedFd)>, 
         Kinship::Child => (0, libc::SIGCHLD),
         Kinship::Sibling => (libc::CLONE_PARENT, 0),
     };
-    let mut args = CloneArgs {
-        flags: (kin | libc::CLONE_PIDFD) as u64,
-        pidfd: ptr::from_mut(&mut pidfd) as u64,
-        exit_signal: exit_signal as u64,
-        ..CloneArgs::default()
-    };
-    // SAFETY: `pidfd` outlives the call; the rest is the caller's promise.
-    let Some(pid) = unsafe { clone3(&mut args) }? else { return Ok(None) };
+    let flags = libc::c_long::from(kin | libc::CLONE_PIDFD | exit_signal);
+    let (stack, stored_at) = (ptr::null_mut::<c_void>(), ptr::from_mut(&mut pidfd));
+    // SAFETY: no stack is given, so that the child goes on with a copy of this one; `pidfd`
+    // outlives the call; the rest is the caller's promise.
+    #[cfg(not(target_arch = "s390x"))]
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, stack, stored_at, 0, 0) };
+    // SAFETY: as above; the first two are the other way round there.
+    #[cfg(target_arch = "s390x")]
+    let pid = unsafe { libc::syscall(libc::SYS_clone, stack, flags, stored_at, 0, 0) };
+    if pid < 0 {
+        return Err(last_errno());
+    }
+    let Some(pid) = Pid::from_raw(pid as i32) else { return Ok(None) };
     // SAFETY: with CLONE_PIDFD the kernel stored a new descriptor there,
     // which nothing else knows of.
     Ok(Some((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })))

@@ -50,7 +50,8 @@ const EXEC_EXAMPLES: &str = "\
 Examples:
   nsinit exec sh
   nsinit exec --user www --env LANG=C id      as another user, with a variable
-  nsinit exec --bind .:/src --cwd /src make   with a directory of the host, read-only
+  nsinit exec --bind .:/src:rw --cwd /src make
+                                              with a directory of the host, to be written
   nsinit --root /srv/koye exec                \"args\" of the container there
   nsinit exec --trace /tmp/trace.json true    what takes how long
 
@@ -339,13 +340,14 @@ fn plan_of(
     journal.done(|| "ask the host".into());
     let sealed = directory.container.clone();
     let mut container = sealed.clone();
-    shape.personal(&mut container);
+    shape.personal(&mut container, !directory.is_container());
     let rootfs = directory.rootfs()?;
     let source = Source {
         container: &container,
         host: &host,
         rootfs: &rootfs,
         directory: &directory.path,
+        pid_file: directory.is_container(),
         run_directory,
         environment: &shape.env,
     };
@@ -362,15 +364,16 @@ fn locate(error: Error, directory: &Directory, shape: &Shape) -> Error {
         return shaped(faults, directory, shape);
     }
     let Some(key) = keys::of(&directory.container, &error) else { return error };
-    let hint = error.hint().or_else(|| keys::remedy(&key, &error));
+    let option = shape.option_of(&key, directory);
+    let hint = error.hint().or_else(|| keys::remedy(&key, &error).filter(|_| option.is_none()));
     let message = match error {
         Error::Container { message, .. } => message,
         // The key and its value are shown.
         Error::Cgroup(nsinit_cgroups::Error::Limit { reason, .. }) => reason,
         other => other.to_string(),
     };
-    if let Some(option) = shape.option_of(&key, directory) {
-        return Error::Container { key: option.into(), message, hint };
+    if let Some(key) = option {
+        return Error::Container { key, message, hint };
     }
     match &directory.origin {
         Origin::File(file) => Error::Config(file.fault_at(&key, printable(&message), hint).into()),

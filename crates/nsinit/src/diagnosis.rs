@@ -63,6 +63,11 @@ pub(crate) fn of_step(plan: &Plan, step: &Step, errno: Errno, scene: &Scene) -> 
         (Step::Sysctl(sysctl), Errno::NOENT) => {
             Some(format!("this kernel has no {}", sysctl.key()))
         }
+        (Step::CallFilter(_), Errno::INVAL | Errno::NOSYS) => {
+            let hint = "this kernel has no system call filters (CONFIG_SECCOMP_FILTER): \
+                        \"seccomp\": \"unconfined\" does without";
+            Some(hint.into())
+        }
         (_, Errno::PERM | Errno::ACCESS) => refused::of_step(plan, step, errno, scene),
         (_, Errno::ROFS) => covering::of_step(plan, step, scene),
         _ => limits::of_step(plan, step, errno, scene),

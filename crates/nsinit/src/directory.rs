@@ -55,7 +55,13 @@ impl Place {
     ///
     /// When there is none.
     pub fn find(path: &Path) -> Result<Place> {
-        let resolved = path.canonicalize().map_err(Error::path("open", path))?;
+        let resolved = path.canonicalize().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound if path == Path::new(".") => {
+                let wrong = io::Error::other("the current directory has been removed");
+                Error::path("open", path)(wrong)
+            }
+            _ => Error::path("open", path)(error),
+        })?;
         let metadata = fs::metadata(&resolved).map_err(Error::path("examine", path))?;
         if !metadata.is_dir() {
             let wrong = io::Error::from(io::ErrorKind::NotADirectory);

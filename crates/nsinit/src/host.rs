@@ -26,6 +26,9 @@ pub struct Host {
     pub first_user_namespace: bool,
     /// The highest group id that there is in the caller's user namespace, at most `i32::MAX`.
     pub highest_gid: u32,
+    /// Whether setgroups(2) is forbidden in the caller's user namespace
+    /// (user_namespaces(7)), and so in those below it.
+    pub setgroups_denied: bool,
     /// What the caller could give to a program.
     pub bounding: CapabilitySet,
     /// Whether standard input and output are terminals.
@@ -78,6 +81,7 @@ impl Host {
             privileged: permitted.contains(Capability::SysAdmin),
             first_user_namespace,
             highest_gid: if first_user_namespace { HIGHEST_GID } else { highest_gid() },
+            setgroups_denied: !first_user_namespace && setgroups_denied("self"),
             bounding: CapabilitySet::bounding_of_caller(),
             terminal: rustix::termios::isatty(rustix::stdio::stdin())
                 && rustix::termios::isatty(rustix::stdio::stdout()),
@@ -99,6 +103,12 @@ impl Host {
 fn in_first_user_namespace() -> bool {
     const INODE: u64 = 0xEFFF_FFFD;
     rustix::fs::stat(c"/proc/self/ns/user").is_ok_and(|stat| stat.st_ino == INODE)
+}
+
+/// Whether setgroups(2) is forbidden in the user namespace of a process.
+pub(crate) fn setgroups_denied(process: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{process}/setgroups"))
+        .is_ok_and(|value| value.trim() == "deny")
 }
 
 const HIGHEST_GID: u32 = i32::MAX as u32;

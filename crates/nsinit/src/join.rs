@@ -24,7 +24,7 @@ use crate::below;
 use crate::diagnosis::Scene;
 use crate::error::{Error, Result};
 use crate::handshake::{self, ParentEnd, Received, Tag};
-use crate::host::Host;
+use crate::host::{Host, setgroups_denied};
 use crate::init::{self, Inherited};
 use crate::journal::Journal;
 use crate::lower::process::{self as lower, Identity};
@@ -289,7 +289,7 @@ fn plan(joining: &Joining<'_>, pid: i32, kinds: Kinds, args: &[OsString]) -> Res
     let terminal = container.tty.unwrap_or(host.terminal);
     let identity =
         Identity::resolve(container, host, user_namespace, |path| account_file(pid, path))?;
-    let groups = if groups_are_denied(pid) { Groups::Denied } else { Groups::Set };
+    let groups = if setgroups_denied(&pid.to_string()) { Groups::Denied } else { Groups::Set };
 
     let die = || Step::ParentDeathSignal(Some(Signal::KILL));
     let mut steps = vec![die(), Step::EnterCgroup, Step::OpenProcfs];
@@ -305,7 +305,7 @@ fn plan(joining: &Joining<'_>, pid: i32, kinds: Kinds, args: &[OsString]) -> Res
     }
     steps.push(Step::Report(Tag::Ready));
     let mut last_steps = vec![Step::Await(Tag::Start)];
-    last_steps.extend(lower::confine(container, host)?);
+    last_steps.extend(lower::confine(container, host, &identity)?);
     last_steps.extend(lower::become_user(container, &identity, groups));
     last_steps.extend(lower::hand_over(container)?);
     // Last: who can trace processes in the container finds nothing but what it has.
@@ -357,10 +357,4 @@ fn account_file(pid: i32, path: &str) -> Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
     file.take(LIMIT).read_to_end(&mut content).map_err(Error::io(what()))?;
     Ok(Some(content))
-}
-
-/// Whether the container's user namespace forbids setgroups(2) (user_namespaces(7)).
-fn groups_are_denied(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/setgroups"))
-        .is_ok_and(|value| value.trim() == "deny")
 }

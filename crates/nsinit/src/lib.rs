@@ -21,6 +21,7 @@
 //! Three files hold the story: `plan.rs`, `launch.rs` (the launcher), `init.rs` (the
 //! process between clone and execve).
 
+mod any_path;
 mod apart;
 mod below;
 mod builtin;

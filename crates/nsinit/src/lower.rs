@@ -32,9 +32,11 @@ pub struct Source<'a> {
     pub host: &'a Host,
     /// The root filesystem.
     pub rootfs: &'a Rootfs,
-    /// The container's directory: `container.json` and `pid` in it are covered where
-    /// they lie below the root filesystem, and its path names the cgroup by default.
+    /// The container's directory: `container.json` in it, and the `pid` file, are covered
+    /// where the container could write them; its path names the cgroup by default.
     pub directory: &'a Path,
+    /// Whether there is a `pid` file in it while the container lives.
+    pub pid_file: bool,
     /// Where the state is kept, which the container must not reach either.
     pub run_directory: Option<&'a Path>,
     /// `KEY=value` on top of the configuration's environment.
@@ -57,7 +59,15 @@ impl Plan {
     ) -> Result<Plan> {
         let directory = rootfs.path().unwrap_or(Path::new("/"));
         Plan::from_source(
-            &Source { container, host, rootfs, directory, run_directory: None, environment: &[] },
+            &Source {
+                container,
+                host,
+                rootfs,
+                directory,
+                pid_file: true,
+                run_directory: None,
+                environment: &[],
+            },
             args,
         )
     }
@@ -127,6 +137,9 @@ pub(crate) fn refused(key: &str) -> impl FnOnce(nsinit_security::Error) -> Error
         // An LSM that is asked for must be on: leaving it out is for the configuration to say.
         let hint = match &error {
             nsinit_security::Error::Disabled { .. } => Some("remove the key to run without it"),
+            nsinit_security::Error::Unsupported { .. } => {
+                Some("write \"unconfined\" to run without it")
+            }
             nsinit_security::Error::NotFound { .. } => Some("add it there, or give its number"),
             _ => None,
         };
@@ -159,6 +172,7 @@ pub(crate) struct Namespaces {
     offsets: Option<TimeOffsets>,
     cgroup: CgroupEntry,
     death_signal: Option<Signal>,
+    setgroups_denied: bool,
 }
 
 /// All but `NEWUSER` of the 2014 format, and `NEWCGROUP`.
@@ -199,7 +213,6 @@ impl Namespaces {
         Ok(Namespaces {
             new,
             joined,
-            id_maps,
             offsets,
             cgroup: match &container.cgroups {
                 None => CgroupEntry::None,
@@ -207,6 +220,9 @@ impl Namespaces {
                 Some(_) => CgroupEntry::Init,
             },
             death_signal: death_signal(container),
+            setgroups_denied: host.setgroups_denied
+                || id_maps.as_ref().is_some_and(IdMaps::denies_setgroups),
+            id_maps,
         })
     }
 
@@ -234,7 +250,7 @@ impl Namespaces {
     }
 
     pub(crate) fn may_set_groups(&self) -> bool {
-        !self.id_maps.as_ref().is_some_and(IdMaps::denies_setgroups)
+        !self.setgroups_denied
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::ExitStatus;
 use nsinit_cgroups::Cgroup;
 use nsinit_config::Container;
 use nsinit_network::Interface;
+use nsinit_rootfs as rootfs;
 use rustix::process::{Pid, Signal};
 
 use crate::directory::{CONFIG_FILE, Directory, Origin, Place};
@@ -24,6 +25,7 @@ use crate::process::ProcessId;
 use crate::running::Running;
 use crate::state::{CgroupDirectory, Entry, Record, RunDirectory, State};
 use crate::stdio::Stdio;
+use crate::step::Step;
 use crate::terminal::{RelayEnds, Signals, Terminal, relay};
 
 /// One command's hold on a directory's container: its entry, locked.
@@ -98,6 +100,9 @@ impl Session {
             let cgroup = Cgroup::open(&state.cgroup_paths());
             let limit = cgroup.ok().as_ref().and_then(out_of_memory);
             tell_of_memory(journal, args.first(), limit);
+            if limit.is_none() && state.has_ended() {
+                journal.remark("the container has ended, as its first program did");
+            }
         }
         ended.map_err(|error| Box::new(NotJoined { error, held: None }))
     }
@@ -231,6 +236,8 @@ fn intent(directory: &Directory, sealed: Container, plan: &Plan) -> State {
         }
         _ => None,
     };
+    let is_missing_config = !matches!(directory.origin, Origin::File(_));
+    let covers = plan.all_steps().any(|step| matches!(step, Step::Rootfs(rootfs::Step::Cover(_))));
     State {
         init: None,
         program: None,
@@ -241,7 +248,7 @@ fn intent(directory: &Directory, sealed: Container, plan: &Plan) -> State {
         links: Vec::new(),
         bridges: plan.interfaces.iter().filter_map(made_bridge).collect(),
         pid_file: directory.is_container().then(|| file("pid")),
-        placeholder: matches!(directory.origin, Origin::RootFilesystem).then(|| file(CONFIG_FILE)),
+        placeholder: (is_missing_config && covers).then(|| file(CONFIG_FILE)),
     }
 }
 

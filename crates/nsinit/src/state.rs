@@ -23,6 +23,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
+use crate::any_path;
 use crate::error::{Error, Result};
 use crate::own_file;
 use crate::process::ProcessId;
@@ -52,8 +53,10 @@ pub struct State {
     /// Bridges that are made for it, and go with their last port.
     pub bridges: Vec<String>,
     /// The `pid` file, if one is written.
+    #[serde(with = "any_path")]
     pub pid_file: Option<PathBuf>,
     /// The empty `container.json`, if the directory had none.
+    #[serde(with = "any_path")]
     pub placeholder: Option<PathBuf>,
 }
 
@@ -80,8 +83,8 @@ impl CgroupDirectory {
     }
 }
 
-/// The directory of all entries of this user: `/run/nsinit`, or below
-/// `XDG_RUNTIME_DIR`.
+/// The directory of all entries of this user: `/run/nsinit` for who is root over `/run`,
+/// or below `XDG_RUNTIME_DIR`.
 #[derive(Debug)]
 pub struct RunDirectory(PathBuf);
 
@@ -93,12 +96,13 @@ impl RunDirectory {
     /// When it is a link, is not the caller's, or others may enter it.
     pub fn open(uid: u32) -> Result<RunDirectory> {
         let path = run_directory(uid)?;
-        let made = fs::DirBuilder::new().mode(0o700).recursive(uid != 0).create(&path);
+        let is_chosen = path != Path::new(OF_ROOT);
+        let made = fs::DirBuilder::new().mode(0o700).recursive(is_chosen).create(&path);
         match made {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => {
                 let by = match std::env::var_os("XDG_RUNTIME_DIR") {
-                    _ if uid == 0 => "",
+                    _ if !is_chosen => "",
                     Some(chosen) if !chosen.is_empty() => ", chosen by XDG_RUNTIME_DIR",
                     _ => " (XDG_RUNTIME_DIR chooses another)",
                 };
@@ -120,7 +124,9 @@ impl RunDirectory {
     fn verified(path: PathBuf, uid: u32) -> Result<RunDirectory> {
         let metadata = fs::symlink_metadata(&path).map_err(Error::path("examine", &path))?;
         if !metadata.is_dir() || metadata.uid() != uid || metadata.mode() & 0o077 != 0 {
-            let wrong = io::Error::other(format!("must be yours, with mode 0700 ({CHOICE})"));
+            let choice =
+                if path == Path::new(OF_ROOT) { String::new() } else { format!(" ({CHOICE})") };
+            let wrong = io::Error::other(format!("must be yours, with mode 0700{choice}"));
             return Err(Error::path("use the run directory", &path)(wrong));
         }
         Ok(RunDirectory(path))
@@ -187,9 +193,13 @@ fn read_record(path: &Path) -> Result<Option<State>> {
 /// How a user chooses another run directory.
 const CHOICE: &str = "XDG_RUNTIME_DIR names the directory that it is made in";
 
+/// The run directory of root.
+const OF_ROOT: &str = "/run/nsinit";
+
 fn run_directory(uid: u32) -> Result<PathBuf> {
-    if uid == 0 {
-        return Ok(PathBuf::from("/run/nsinit"));
+    // In a user namespace 0 may be anybody, and /run is somebody else's then.
+    if uid == 0 && fs::metadata("/run").map_or(true, |run| run.uid() == 0) {
+        return Ok(PathBuf::from(OF_ROOT));
     }
     if let Some(directory) = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()) {
         let directory = Path::new(&directory);
@@ -359,10 +369,20 @@ impl State {
         self.program.as_ref()?.open()
     }
 
+    /// Whether it is the built-in container: in any other's directory there are files of ours.
+    pub(crate) fn is_built_in(&self) -> bool {
+        self.pid_file.is_none()
+    }
+
     /// Whether a launcher that is killed before there is an init leaves something that
     /// would be in the way: a `pid` file would not.
     pub(crate) fn may_leave_remains(&self) -> bool {
         self.cgroup_path.is_some() || !self.bridges.is_empty() || self.placeholder.is_some()
+    }
+
+    /// Whether init has ended, or will as soon as every process inside has.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.init().is_none() || self.init.as_ref().is_some_and(ProcessId::is_exiting)
     }
 
     /// Whether init is on its end, after joining has failed: waits until it is over.

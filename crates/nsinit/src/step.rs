@@ -8,7 +8,7 @@ use std::fmt;
 
 use nsinit_namespaces::{Kinds, Namespace, TimeOffsets};
 use nsinit_rootfs as rootfs;
-use nsinit_security::{Capabilities, Groups, Label, Rlimit, Sysctl, User};
+use nsinit_security::{CallFilter, Capabilities, Groups, Label, Rlimit, Sysctl, User};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
@@ -85,6 +85,8 @@ pub enum Step {
     Rlimit(Rlimit),
     /// Set the file mode creation mask.
     Umask(u32),
+    /// Refuse system calls from here on.
+    CallFilter(CallFilter),
     /// Ask for the label that execve is to give.
     Label(Label),
     /// Drop capabilities from the bounding set.
@@ -153,6 +155,7 @@ impl Step {
                 security::set_umask(*mask);
                 Ok(())
             }
+            Step::CallFilter(filter) => filter.apply(),
             Step::Label(label) => label.apply(child.procfs()?),
             Step::BoundingSet(capabilities) => capabilities.drop_bounding(),
             Step::User { user, groups } => user.apply(*groups),
@@ -208,6 +211,7 @@ impl fmt::Display for Step {
             Step::SessionKeyring => f.write_str("join a new session keyring"),
             Step::Rlimit(limit) => write!(f, "set rlimit {limit}"),
             Step::Umask(mask) => write!(f, "set umask {mask:04o}"),
+            Step::CallFilter(filter) => write!(f, "filter system calls: {filter}"),
             Step::Label(label) => write!(f, "ask for label {label}"),
             Step::BoundingSet(sets) => write!(f, "limit capabilities to {}", sets.bounding),
             Step::User { user, .. } => write_user(user, f),

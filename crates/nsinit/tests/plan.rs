@@ -51,6 +51,7 @@ fn plan(fixture: &Path) -> Result<Plan, String> {
         _ => Rootfs::open(&image).unwrap(),
     };
     let source = Source {
+        pid_file: true,
         container: &container,
         host: &host(),
         rootfs: &rootfs,

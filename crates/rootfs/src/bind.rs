@@ -39,6 +39,10 @@ impl Bind {
         Path::new(OsStr::from_bytes(self.source.to_bytes()))
     }
 
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.attributes.set & libc::MOUNT_ATTR_RDONLY != 0
+    }
+
     pub(crate) fn apply(&self, child: &Child) -> Result<(), Errno> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let source = rustix::fs::openat(CWD, self.source.as_c_str(), flags, Mode::empty())?;

@@ -23,7 +23,8 @@ pub struct Furniture {
     /// skipped.
     pub read_only: Vec<PathBuf>,
     /// Files of the host (the own configuration, the pid file) over which an empty
-    /// read-only file is put where they lie below the root. One that does
+    /// read-only file is put where they lie below the root, and in every writable bind of
+    /// the very directory that has them. One that does
     /// not exist when the steps are walked is skipped: its name is then the container's
     /// to take. From then on they are written in place: replacing one by rename(2) takes
     /// the cover away.

@@ -1,8 +1,10 @@
 //! Child: device nodes and links on our own `/dev`, and symbolic links elsewhere.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
@@ -118,6 +120,12 @@ pub struct Link {
 }
 
 impl Link {
+    /// Where it points, as it will be read in the container.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        Path::new(OsStr::from_bytes(self.target.to_bytes()))
+    }
+
     pub(crate) fn apply(&self, child: &Child) -> Result<(), Errno> {
         let root = child.root()?;
         let directory = resolve::parent(root, &self.at)?;

@@ -2,7 +2,7 @@
 //! facts; the child has no fallback.
 
 use std::borrow::Cow;
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -161,12 +161,29 @@ impl Planner<'_> {
 
     fn covers(&mut self, root: &Rootfs, furniture: &Furniture) -> Result<(), Error> {
         for file in &furniture.covered {
-            if let Some(below) = below_root(root, file)? {
+            let found = self.in_binds(file)?.into_iter().chain(below_root(root, file)?);
+            for below in found.collect::<Vec<_>>() {
                 let at = Place::new(&examine::absolute(&below), &below)?;
                 self.steps.push(Step::Cover(Cover { at }));
             }
         }
         Ok(())
+    }
+
+    /// Where a file of the host lies in what is bound writable, if its own directory is.
+    fn in_binds(&self, file: &Path) -> Result<Vec<PathBuf>, Error> {
+        let binds = self.steps.iter().filter_map(|step| match step {
+            Step::Bind(bind) if !bind.is_read_only() => Some(bind),
+            _ => None,
+        });
+        let mut binds = binds.peekable();
+        if binds.peek().is_none() {
+            return Ok(Vec::new());
+        }
+        let OwnName { directory, name } = OwnName::of(file)?;
+        let id = id_of(directory)?;
+        let below = |place: &Place| Path::new(OsStr::from_bytes(place.whole.to_bytes())).join(name);
+        Ok(binds.filter(|bind| bind.id == id).map(|bind| below(&bind.at)).collect())
     }
 
     /// The steps that come first need to know the others.
@@ -263,28 +280,45 @@ fn parameter(key: &std::ffi::CStr, number: u64) -> Result<Parameter, Error> {
     Ok(Parameter { key: key.into(), value: Some(value) })
 }
 
+/// A file of the host that is no link, by its name and the directory that has it.
+struct OwnName<'a> {
+    directory: &'a Path,
+    name: &'a OsStr,
+}
+
+impl<'a> OwnName<'a> {
+    fn of(file: &'a Path) -> Result<OwnName<'a>, Error> {
+        if let Ok(target) = file.read_link() {
+            return Err(Error::SymbolicLink { path: file.into(), role: "file", target });
+        }
+        let Some(name) = file.file_name() else {
+            return Err(Error::unusable(file, "path does not name a file"));
+        };
+        let directory = match file.parent() {
+            Some(parent) if parent.as_os_str().as_bytes().is_empty() => Path::new("."),
+            Some(parent) => parent,
+            None => Path::new("/"),
+        };
+        Ok(OwnName { directory, name })
+    }
+}
+
+fn id_of(path: &Path) -> Result<FileId, Error> {
+    let stat = rustix::fs::stat(path).map_err(|errno| Error::io(path, errno))?;
+    Ok(FileId::from(&stat))
+}
+
 /// Where a file of the host lies below the root directory, whatever path leads to
 /// it: the directories above it are compared by device and inode.
 fn below_root(root: &Rootfs, file: &Path) -> Result<Option<PathBuf>, Error> {
     let Origin::Directory { id, .. } = &root.origin else { return Ok(None) };
-    if let Ok(target) = file.read_link() {
-        return Err(Error::SymbolicLink { path: file.into(), role: "file", target });
-    }
-    let Some(name) = file.file_name() else {
-        return Err(Error::unusable(file, "path does not name a file"));
-    };
-    let directory = match file.parent() {
-        Some(parent) if parent.as_os_str().as_bytes().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => Path::new("/"),
-    };
-    let stat = |at: &Path| rustix::fs::stat(at).map_err(|errno| Error::io(at, errno));
-    if FileId::from(&stat(directory)?) == *id {
+    let OwnName { directory, name } = OwnName::of(file)?;
+    if id_of(directory)? == *id {
         return Ok(Some(name.into()));
     }
     let real = examine::canonical(directory)?;
     for above in real.ancestors().skip(1) {
-        if FileId::from(&stat(above)?) == *id {
+        if id_of(above)? == *id {
             let below = real.strip_prefix(above).unwrap_or(Path::new(""));
             return Ok(Some(below.join(name)));
         }

@@ -6,6 +6,7 @@ use rustix::fs::{self, CWD, Mode, OFlags, PROC_SUPER_MAGIC};
 use rustix::io::Errno;
 use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags};
 
+use crate::call_filter::CallFilter;
 use crate::capabilities::Capabilities;
 use crate::capability::Capability;
 use crate::capability_set::CapabilitySet;
@@ -40,6 +41,8 @@ pub struct Confinement {
     pub label: Option<Label>,
     /// No later execve gives more privileges.
     pub no_new_privileges: bool,
+    /// System calls that are refused. Without `no_new_privileges` that takes `CAP_SYS_ADMIN`.
+    pub call_filter: Option<CallFilter>,
     /// The user and groups; `None` leaves them.
     pub user: Option<User>,
     /// Resource limits, set before the user changes.
@@ -66,6 +69,7 @@ impl Confinement {
         capabilities: None,
         label: None,
         no_new_privileges: false,
+        call_filter: None,
         user: None,
         rlimits: Vec::new(),
         umask: None,
@@ -130,6 +134,9 @@ impl Lock {
                 label.apply(proc.as_fd())?;
             }
         }
+        if !wanted.no_new_privileges {
+            wanted.call_filter.as_ref().map_or(Ok(()), CallFilter::apply)?;
+        }
         self.capabilities.map_or(Ok(()), |sets| sets.drop_bounding())?;
         if let Some(user) = &wanted.user {
             user.take_on(Groups::Set, user.uid != 0 && self.capabilities.is_some())?;
@@ -138,7 +145,9 @@ impl Lock {
         if wanted.no_new_privileges {
             process::no_new_privileges()?;
         }
-        self.capabilities.map_or(Ok(()), |sets| sets.verify())
+        self.capabilities.map_or(Ok(()), |sets| sets.verify())?;
+        let filter = wanted.call_filter.as_ref().filter(|_| wanted.no_new_privileges);
+        filter.map_or(Ok(()), CallFilter::apply)
     }
 }
 

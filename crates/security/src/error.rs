@@ -67,6 +67,11 @@ pub enum Error {
         /// Its name.
         profile: String,
     },
+    /// What this build has no way to do.
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// Capabilities that the caller cannot give because it does not have them.
     NotHeld {
         /// Those that are missing.
@@ -133,6 +138,7 @@ impl fmt::Display for Error {
             Error::Accounts { file, line, reason } => {
                 write!(f, "the container's {file}: line {line}: {reason}")
             }
+            Error::Unsupported { what } => write!(f, "there is no {what}"),
             Error::Disabled { module, asked } => write!(
                 f,
                 "{module} is not enabled on this host, but {} {asked:?} was asked for",

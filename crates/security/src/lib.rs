@@ -27,11 +27,12 @@
 //! # The order in the child
 //! 1. [`set_umask`], [`new_session_keyring`], [`Rlimit::apply`], [`write_oom_score_adj`],
 //!    [`Sysctl::apply`], [`Label::apply`]: what needs capabilities, or `/proc` as its owner.
-//! 2. [`Capabilities::drop_bounding`], as long as SETPCAP is effective.
-//! 3. [`User::apply`], which keeps what is permitted and loses what is effective and ambient.
-//! 4. [`Capabilities::apply`], which sets all of that anew.
-//! 5. [`parent_death_signal`] and [`set_dumpable`]: 3 and 4 reset both.
-//! 6. [`no_new_privileges`], then [`Capabilities::verify`].
+//! 2. [`CallFilter::apply`], which takes SYS_ADMIN, or no_new_privs before it.
+//! 3. [`Capabilities::drop_bounding`], as long as SETPCAP is effective.
+//! 4. [`User::apply`], which keeps what is permitted and loses what is effective and ambient.
+//! 5. [`Capabilities::apply`], which sets all of that anew.
+//! 6. [`parent_death_signal`] and [`set_dumpable`]: 4 and 5 reset both.
+//! 7. [`no_new_privileges`], then [`Capabilities::verify`].
 //!
 //! # Cargo features
 //! `selinux` asks libselinux, where the host has it, for whether SELinux is on and for the validity
@@ -39,6 +40,7 @@
 
 mod accounts;
 mod apparmor;
+mod call_filter;
 mod capabilities;
 mod capability;
 mod capability_set;
@@ -60,6 +62,7 @@ mod sysctl;
 mod user;
 
 pub use apparmor::{AppArmor, apparmor_profile_for_executable, default_apparmor_profile};
+pub use call_filter::CallFilter;
 pub use capabilities::Capabilities;
 pub use capability::Capability;
 pub use capability_set::CapabilitySet;

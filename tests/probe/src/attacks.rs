@@ -20,6 +20,10 @@ pub(crate) fn find(fact: &str, words: Words<'_>) -> Option<io::Result<()>> {
         }
         "search-key" => word(words, 0).and_then(|name| print_outcome(sys::search_key(name))),
         "new-user-namespace" => print_outcome(sys::unshare(UnshareFlags::NEWUSER)),
+        "clone-user-namespace" => print_outcome(sys::clone_user_namespace()),
+        "clone3" => print_outcome(sys::clone3_of_nothing()),
+        "new-user-namespace-by-i386" => print_outcome(sys::unshare_by_i386(UnshareFlags::NEWUSER)),
+        "user-keyring" => print_outcome(sys::link_user_keyring()),
         "set-hostname" => print_outcome(rustix::system::sethostname(b"pwned")),
         "watch-joining" => word(words, 0).and_then(watch_joining),
         "stop-others" => stop_others(),

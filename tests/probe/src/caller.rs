@@ -9,7 +9,8 @@
 //! `profile=NAME` (AppArmor's, from here on) · `calls=FILE` (counts system calls, see `trace`) ·
 //! `enosys=openat2` or `eperm=openat2,clone3` (a seccomp filter answers so) · `none=user` (in
 //! a user namespace of its own, in which no more of that kind can be made) · `ids=N` (root of a
-//! user namespace of its own with so many ids).
+//! user namespace of its own with so many ids) · `ids=own` (or with its own alone, and
+//! without setgroups, as any user can have one).
 //!
 //! In a mount namespace of its own: `tmpfs=PATH` or `tmpfs=PATH:OPTIONS` ·
 //! `bind=PATH:OTHER` or `bind=PATH:PATH:ro,noexec` · `mounts=PATH:N` (as many as that, or nearly) ·
@@ -73,6 +74,7 @@ fn apply(setting: &str) -> io::Result<()> {
         "cgroup2" => own_cgroup2(value),
         "cgroup" => Ok(std::fs::write(format!("{value}/cgroup.procs"), "0")?),
         "none" => none_of(value),
+        "ids" if value == "own" => own_ids(),
         "ids" => own_user_namespace(id()?),
         "profile" => Ok(std::fs::write("/proc/self/attr/exec", format!("exec {value}"))?),
         "netns" if value == "new" => sys::unshare(UnshareFlags::NEWNET),
@@ -201,6 +203,14 @@ fn own_user_namespace(ids: u32) -> io::Result<()> {
         Some((_, status)) if status.exit_status() == Some(0) => Ok(()),
         _ => Err(io::Error::other("no maps")),
     }
+}
+
+fn own_ids() -> io::Result<()> {
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    sys::unshare(UnshareFlags::NEWUSER)?;
+    std::fs::write("/proc/self/setgroups", "deny")?;
+    std::fs::write("/proc/self/uid_map", format!("0 {} 1", uid.as_raw()))?;
+    std::fs::write("/proc/self/gid_map", format!("0 {} 1", gid.as_raw()))
 }
 
 fn all_keys() -> io::Result<()> {

@@ -123,6 +123,52 @@ pub(crate) fn split() -> io::Result<Option<i32>> {
     }
 }
 
+/// A process in a user namespace of its own, by clone(2), which ends at once.
+pub(crate) fn clone_user_namespace() -> io::Result<()> {
+    let flags = libc::c_long::from(libc::CLONE_NEWUSER | libc::SIGCHLD);
+    // SAFETY: no stack is given: the child goes on with a copy of this one.
+    match check(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) })? {
+        0 => exit(0),
+        _ => Ok(()),
+    }
+}
+
+/// clone3(2) without an argument: EINVAL where there is such a call.
+pub(crate) fn clone3_of_nothing() -> io::Result<()> {
+    // SAFETY: a size of 0 has the kernel read nothing.
+    check(unsafe { libc::syscall(libc::SYS_clone3, 0_i64, 0_i64) }).map(drop)
+}
+
+/// unshare(2) as a program of 32 bits calls it.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn unshare_by_i386(kinds: UnshareFlags) -> io::Result<()> {
+    const UNSHARE: i64 = 310;
+    let answer: i64;
+    // SAFETY: the call takes numbers only; the upper registers may be lost.
+    unsafe {
+        std::arch::asm!(
+            "xchg rbx, {flags}", "int 0x80", "xchg rbx, {flags}",
+            flags = inout(reg) i64::from(kinds.bits()) => _,
+            inout("rax") UNSHARE => answer,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+    }
+    let errno = answer as i32;
+    if errno < 0 { Err(io::Error::from_raw_os_error(-errno)) } else { Ok(()) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn unshare_by_i386(_: UnshareFlags) -> io::Result<()> {
+    Err(io::Error::other("this is no x86"))
+}
+
+/// keyctl(KEYCTL_LINK): what is in the user's keyring is then the session's.
+pub(crate) fn link_user_keyring() -> io::Result<()> {
+    let (link, user, session) = (8_i64, -4_i64, -3_i64);
+    // SAFETY: all arguments are numbers.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, link, user, session) }).map(drop)
+}
+
 /// Waits for ever.
 pub(crate) fn pause() {
     loop {

@@ -196,7 +196,7 @@ pub(super) const BRIDGES: [HostRow; 6] = [
 /// Number, arguments, exit code, words of standard error.
 pub(super) type CommandRow = (&'static str, &'static [&'static str], i32, &'static str);
 
-pub(super) const COMMANDS: [CommandRow; 28] = [
+pub(super) const COMMANDS: [CommandRow; 31] = [
     ("B29", &["exec"], 2, "no program|\"args\""),
     ("B29", &["plan"], 2, "no program|\"args\""),
     ("B30", &["exec", ""], 2, "the program's name is empty"),
@@ -208,9 +208,27 @@ pub(super) const COMMANDS: [CommandRow; 28] = [
     ("B35", &["exec", "--user=-1", "probe"], 2, "--user: \"-1\" is neither a user id nor"),
     ("B35", &["exec", "--user", "nobody2", "probe"], 125, "--user|not in the container's"),
     ("B47", &["exec", "--bind", "/etc:data", "probe"], 2, "--bind|an absolute DST"),
-    ("B48", &["exec", "--bind", "/etc:/../x", "probe"], 2, "--bind: must not contain \"..\""),
-    ("B52", &["exec", "--bind", "$HOST/nowhere:/data", "probe"], 125, "--bind: $HOST/nowhere: no"),
-    ("B56", &["exec", "--bind", "/etc:/proc/x", "probe"], 2, "--bind: must not be below /proc"),
+    (
+        "",
+        &["exec", "--bind", "/etc:/data:z", "probe"],
+        2,
+        "--bind|\"z\", which is neither rw nor ro",
+    ),
+    ("", &["exec", "--bind", "/etc:/data:", "probe"], 2, "--bind|\"\", which is neither"),
+    ("", &["exec", "--bind", "a:/b:c:rw", "probe"], 2, "--bind|takes paths with a colon"),
+    ("B48", &["exec", "--bind", "/etc:/../x", "probe"], 2, "--bind to /../x: must not contain"),
+    (
+        "B52",
+        &["exec", "--bind", "$HOST/nowhere:/data", "probe"],
+        125,
+        "--bind to /data: $HOST/nowhere: no",
+    ),
+    (
+        "B56",
+        &["exec", "--bind", "/etc:/proc/x", "probe"],
+        2,
+        "--bind to /proc/x: must not be below",
+    ),
     ("B84", &[], 2, "Usage: nsinit"),
     ("B84", &["exce"], 2, "'exce'|similar|'exec'"),
     ("B84", &["exec", "--nowhere", "probe"], 2, "--nowhere"),

@@ -7,6 +7,9 @@ use tests::{Running, Sandbox, require};
 
 const LIVES: [&str; 5] = ["probe", "ready", ",", "sleep", "100"];
 
+/// What who joins is told when the container ends.
+const ENDED: &str = "nsinit: the container has ended, as its first program did\n";
+
 /// How long a container takes until its program runs.
 fn time_to_start(sandbox: &Sandbox) -> Duration {
     let start = Instant::now();
@@ -152,12 +155,13 @@ fn one_command(sandbox: &Sandbox, number: u32) -> Option<Life> {
     }
     let seconds = if number % 3 == 1 { "0.001" } else { "0.03" };
     let outcome = sandbox.run(["probe", "alive", seconds]);
-    outcome.stderr("");
     let out = outcome.out();
     let words: Vec<&str> = out.split_whitespace().collect();
     // The container ends with its first program, and all others with it.
-    if outcome.code_or_signal() != 137 {
-        outcome.code(0);
+    if outcome.code_or_signal() == 137 {
+        outcome.stderr(ENDED);
+    } else {
+        outcome.code(0).stderr("");
     }
     let time = |index: usize| words.get(index).and_then(|text| text.parse().ok());
     let start = time(1)?;
@@ -235,10 +239,11 @@ fn a_command_that_meets_the_end_of_the_container_runs() {
             wait(delay);
             first.close_input();
             let outcome = command.finish();
-            outcome.stderr("");
             // A program that runs already ends with the container.
-            if outcome.code_or_signal() != 137 {
-                outcome.code(0).stdout("ran\n");
+            if outcome.code_or_signal() == 137 {
+                outcome.stderr(ENDED);
+            } else {
+                outcome.code(0).stdout("ran\n").stderr("");
             }
             first.finish().code(0);
         }

@@ -1,12 +1,12 @@
-//! Parent: checks of the three lists of capabilities, and of `seccomp`.
+//! Parent: checks of the three lists of capabilities.
 
 use std::collections::HashSet;
 
 use nsinit_security::Capability;
 
 use super::Findings;
+use crate::Container;
 use crate::key_path::At;
-use crate::{Container, Seccomp};
 
 pub(super) fn check(found: &mut Findings, container: &Container) {
     let (root, exact) = (At::Root, At::Root.key("capabilities"));
@@ -28,10 +28,5 @@ pub(super) fn check(found: &mut Findings, container: &Container) {
             let message = format!("{capability} is in capabilities_mask too");
             found.fault(at.index(index), message).help("keep one of the two");
         }
-    }
-    if container.seccomp == Some(Seccomp::Default) {
-        let message = "\"default\" is reserved for a later version: there is no filter yet";
-        let help = "write \"unconfined\" or leave the key out";
-        found.fault(root.key("seccomp"), message).help(help);
     }
 }

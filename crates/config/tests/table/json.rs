@@ -72,6 +72,8 @@ pub(crate) fn kinds() -> Vec<Row> {
         ("", r#"{"tty":"true"}"#, "1:8", "tty", "true or false|without quotes"),
         ("", r#"{"mounts":[{"source":"/a"}]}"#, "1:12", "mounts[0]", "missing key \"destination\""),
         ("B26", r#"{"env":["A=b"]}"#, "1:2", "env", "did you mean \"environment\"?"),
+        ("", r#"{"network":"host"}"#, "1:2", "network", "lack NEWNET"),
+        ("", r#"{"cgroups":{"cpus":2}}"#, "1:13", "cgroups.cpus", "did you mean \"cpu_quota\"?"),
         ("B91", r#"{"ociVersion":"9.9"}"#, "1:2", "ociVersion", "unknown key|OCI config.json"),
         ("", r#"{"environment":{"A":"b"}}"#, "1:16", "environment", "[\"KEY=value\", … ]"),
         ("", r#"{"ports":[]}"#, "1:2", "ports", "reserved"),

@@ -5,6 +5,8 @@ use super::{Row, rows, values};
 pub(crate) fn program() -> Vec<Row> {
     rows(&[
         ("B29", r#"{"args":[]}"#, "1:9", "args", "is empty|name a program"),
+        ("", r#"{"args":"sh -c ls"}"#, "1:9", "args", r#"write ["sh", "-c", "ls"]"#),
+        ("", r#"{"args":"ls | wc"}"#, "1:9", "args", r#"write ["sh", "-c", "ls | wc"]"#),
         ("B30", r#"{"args":[""]}"#, "1:10", "args[0]", "program is empty"),
         ("B31", r#"{"environment":["FOO"]}"#, "1:17", "environment[0]", "KEY=value|\"FOO=\""),
         ("B32", r#"{"environment":["=x"]}"#, "1:17", "environment[0]", "no key before"),
@@ -27,6 +29,7 @@ pub(crate) fn program() -> Vec<Row> {
         ),
         ("B42", r#"{"umask":1000}"#, "1:10", "umask", "at most 0o777, got 0o1750"),
         ("B42", r#"{"umask":755}"#, "1:10", "umask", "\"0755\""),
+        ("B42", r#"{"umask":22}"#, "1:10", "umask", "22 is 0026 in octal|\"0022\""),
         ("B42", r#"{"umask":"0899"}"#, "1:10", "umask", "octal digits"),
         ("B44", r#"{"oom_score_adj":1001}"#, "1:18", "oom_score_adj", "-1000 to 1000"),
         ("B88", r#"{"parent_death_signal":"KIL"}"#, "1:24", "parent_death_signal", "\"KILL\""),
@@ -45,6 +48,8 @@ pub(crate) fn privileges() -> Vec<Row> {
             "capabilities_add[0]",
             "\"SYS_ADMIN\"",
         ),
+        ("", r#"{"capabilities":"ALL"}"#, "1:17", "capabilities", "name each of them"),
+        ("", r#"{"capabilities":["all"]}"#, "1:18", "capabilities[0]", "name each of them"),
         ("B37", r#"{"capabilities":["CAP_FOO"]}"#, "1:18", "capabilities[0]", "unknown capability"),
         (
             "",
@@ -78,7 +83,6 @@ pub(crate) fn privileges() -> Vec<Row> {
             "has a limit already",
         ),
         ("B45", r#"{"seccomp":{"syscalls":[]}}"#, "1:12", "seccomp", "reserved|unconfined"),
-        ("B45", r#"{"seccomp":"default"}"#, "1:12", "seccomp", "reserved|unconfined"),
         ("B45", r#"{"seccomp":"unconfind"}"#, "1:12", "seccomp", "did you mean \"unconfined\"?"),
         (
             "B46",

@@ -41,8 +41,9 @@ pub(super) fn exec_command(line: &CommandLine, exec: &Exec, journal: &Journal) -
         let Some(mut state) = session.running()? else {
             break start(line, &place, session, exec, journal)?;
         };
-        refuse_reshaping(&exec.shape)?;
-        exec.shape.personal(&mut state.container);
+        refuse_reshaping(&exec.shape, &state.container)?;
+        let is_built_in = state.is_built_in();
+        exec.shape.personal(&mut state.container, is_built_in);
         open_trace(exec, &place, &state.container, journal)?;
         journal.event(format_args!("join the running container"));
         let Shape { env, command, .. } = &exec.shape;
@@ -62,13 +63,13 @@ pub(super) fn exec_command(line: &CommandLine, exec: &Exec, journal: &Journal) -
     Ok(code)
 }
 
-fn refuse_reshaping(shape: &Shape) -> Result<()> {
-    if shape.bind.is_empty() && shape.network.is_none() {
+fn refuse_reshaping(shape: &Shape, container: &Container) -> Result<()> {
+    if shape.is_of(container) {
         return Ok(());
     }
     Err(Error::Usage(
-        "--bind and --network shape a container at its start: this one runs already; end it first, \
-         or leave them out"
+        "--bind and --network shape a container at its start: this one runs already, with others, \
+         until its first program ends; leave them out, or use another directory (--root)"
             .into(),
     ))
 }

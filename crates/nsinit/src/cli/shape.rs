@@ -55,20 +55,44 @@ pub(super) fn absolute(text: &str) -> std::result::Result<PathBuf, String> {
 }
 
 pub(super) fn parse_bind(text: &str) -> std::result::Result<Mount, String> {
-    let (paths, writable) = match text.strip_suffix(":rw") {
-        Some(paths) => (paths, true),
-        None => (text.strip_suffix(":ro").unwrap_or(text), false),
+    const FORM: &str = "must be SRC[:DST][:rw], with an absolute DST";
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, destination, mode) = match parts.as_slice() {
+        [source] => (*source, None, "ro"),
+        [source, mode @ ("rw" | "ro")] => (*source, None, *mode),
+        [source, destination] => (*source, Some(*destination), "ro"),
+        [source, destination, mode] => (*source, Some(*destination), *mode),
+        _ => return Err(format!("{FORM}; \"mounts\" takes paths with a colon")),
     };
-    let (source, destination) = paths.split_once(':').unwrap_or((paths, paths));
-    if source.is_empty() || !(destination.starts_with('/') || destination == source) {
-        return Err("must be SRC[:DST][:rw], with an absolute DST".into());
+    if !matches!(mode, "rw" | "ro") {
+        return Err(format!("ends with {mode:?}, which is neither rw nor ro"));
+    }
+    if source.is_empty() || destination.is_some_and(|path| !path.starts_with('/')) {
+        return Err(FORM.into());
     }
     let resolved = std::path::absolute(source).map_err(|error| error.to_string())?;
-    let destination = match paths.contains(':') {
-        true => PathBuf::from(destination),
-        false => resolved.clone(),
-    };
-    Ok(Mount { writable, ..Mount::bind(resolved, destination) })
+    if resolved.to_str().is_none() {
+        return Err("is relative to a directory whose path is not UTF-8".into());
+    }
+    let destination = destination.map_or_else(|| resolved.clone(), PathBuf::from);
+    Ok(Mount { writable: mode == "rw", ..Mount::bind(resolved, destination) })
+}
+
+/// Whether a mount stands on, or below, what that one is mounted on.
+fn gives_way(mount: &Mount, to: &Mount) -> bool {
+    mount.destination.starts_with(&to.destination)
+}
+
+/// The directory of the built-in container that every user may write.
+const COMMON_HOME: &str = "/tmp";
+
+/// Root's home is closed to others.
+fn leave_root_home(container: &mut Container) {
+    container.working_dir = Some(COMMON_HOME.into());
+    if let Some(environment) = &mut container.environment {
+        environment.retain(|entry| !entry.starts_with("HOME=") && !entry.starts_with("USER="));
+        environment.push(format!("HOME={COMMON_HOME}"));
+    }
 }
 
 impl Shape {
@@ -99,27 +123,50 @@ impl Shape {
             }
             None => {}
         }
+        if matches!(directory.origin, Origin::BuiltIn) {
+            // Its mounts are defaults of ours.
+            container.mounts.retain(|mount| !self.bind.iter().any(|bind| gives_way(mount, bind)));
+        }
         // Last, so that they are known by their place.
         container.mounts.extend(self.bind.iter().cloned());
     }
 
-    /// The option that gave a key its value, where it is not the configuration's.
-    pub(super) fn option_of(&self, key: &str, directory: &Directory) -> Option<&'static str> {
-        let index =
+    /// Whether a container that runs already has the shape that is asked for.
+    pub(super) fn is_of(&self, container: &Container) -> bool {
+        let entries = container.namespaces.as_ref();
+        let own_network = entries.is_none_or(|all| all.iter().any(|e| e.kind == Namespace::Net));
+        let network = match self.network.as_deref() {
+            Some("host") => !own_network,
+            Some(_) => own_network && container.networks.is_empty(),
+            None => true,
+        };
+        network && self.bind.iter().all(|bind| container.mounts.contains(bind))
+    }
+
+    /// The option that gave a key its value, where it is not the configuration's, as it was
+    /// given.
+    pub(super) fn option_of(&self, key: &str, directory: &Directory) -> Option<String> {
+        let index: Option<usize> =
             key.strip_prefix("mounts[").and_then(|rest| rest.split(']').next()?.parse().ok());
         let own_mounts = directory.container.mounts.len().saturating_sub(self.bind.len());
         match key {
-            "user" if self.user.is_some() => Some("--user"),
-            "working_dir" if self.cwd.is_some() => Some("--cwd"),
-            _ if index.is_some_and(|index: usize| index >= own_mounts) => Some("--bind"),
-            _ => None,
+            "user" if self.user.is_some() => Some("--user".into()),
+            "working_dir" if self.cwd.is_some() => Some("--cwd".into()),
+            _ => {
+                let bind = self.bind.get(index?.checked_sub(own_mounts)?)?;
+                let destination = bind.destination.display().to_string();
+                Some(format!("--bind to {}", destination.escape_debug()))
+            }
         }
     }
 
     /// What is meant for this process alone.
-    pub(super) fn personal(&self, container: &mut Container) {
+    pub(super) fn personal(&self, container: &mut Container, is_built_in: bool) {
         if let Some(user) = &self.user {
             container.user = Some(user.clone());
+            if is_built_in && !matches!(user.split(':').next(), Some("" | "root" | "0")) {
+                leave_root_home(container);
+            }
         }
         if let Some(cwd) = &self.cwd {
             container.working_dir = Some(cwd.clone());

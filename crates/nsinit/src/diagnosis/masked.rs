@@ -54,7 +54,8 @@ pub(crate) fn remedy(hidden: &str, filesystem: &str) -> String {
     format!(
         "{hidden}, and the kernel lets a user namespace have no new {filesystem} that would show \
          what that hides: start the outer container without it (podman: --security-opt \
-         unmask=ALL, docker: --security-opt systempaths=unconfined), or leave {without} out of \
+         unmask=ALL, docker: --security-opt systempaths=unconfined, nsinit: \"masked_paths\": \
+         [] and \"readonly_paths\": []), or leave {without} out of \
          \"namespaces\""
     )
 }

@@ -71,7 +71,7 @@ pub(super) fn not_entered(plan: &Plan, path: &CStr, scene: &Scene) -> Option<Str
             ))
         }
         None => {
-            let fault = inside.closed_directory(&path.join("."))?;
+            let fault = inside.closed_from_root(path)?;
             Some(format!("{fault}: choose another with --cwd or working_dir"))
         }
     }
@@ -127,6 +127,10 @@ impl<'a> Identity<'a> {
         }
         let (working_directory, user, capabilities) = (working_directory?, user?, capabilities?);
         Some(Identity { working_directory, user, capabilities })
+    }
+
+    pub(crate) fn is_root(&self) -> bool {
+        self.user.uid == 0
     }
 }
 
@@ -249,11 +253,15 @@ impl<'a> Inside<'a> {
     }
 
     /// The first directory on the way to a path that the user may not enter.
-    pub(crate) fn closed_directory(&self, path: &Path) -> Option<Fault> {
-        let path = self.identity.working_directory.join(path);
-        let mut above: Vec<_> = path.ancestors().skip(1).collect();
-        above.reverse();
-        above.into_iter().find_map(|directory| {
+    fn closed_directory(&self, path: &Path) -> Option<Fault> {
+        self.closed_from_root(self.identity.working_directory.join(path).parent()?)
+    }
+
+    /// A directory that the user may not enter: this one, or the first on the way to it.
+    pub(crate) fn closed_from_root(&self, directory: &Path) -> Option<Fault> {
+        let mut way: Vec<_> = directory.ancestors().collect();
+        way.reverse();
+        way.into_iter().find_map(|directory| {
             let stat = rustix::fs::fstat(self.open(directory, OFlags::empty()).ok()?).ok()?;
             let permission = self.permission(&stat);
             let closed = !self.may(&permission, &stat, 0o111);

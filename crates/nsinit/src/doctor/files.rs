@@ -2,13 +2,14 @@
 //!
 //! The mounts of the plan do not stand yet. What lies below none of them is looked for in
 //! the image, what lies below a directory of the host at its own place is looked for
-//! there, and what lies below another mount is not known.
+//! there; a link that is made is followed, a tmpfs has nothing but what is mounted on it,
+//! and what lies below another mount is not known.
 
 use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nsinit_namespaces::IdMap;
 use nsinit_rootfs as rootfs;
@@ -35,19 +36,47 @@ impl Place {
         Place { image }
     }
 
-    /// The directory of the host whose files a path will show.
-    fn root_of(&self, plan: &Plan, path: &Path) -> Shown {
-        let covering = plan.all_steps().filter_map(|step| match step {
-            Step::Rootfs(step) => covers(step).filter(|(point, _)| path.starts_with(point)),
-            _ => None,
-        });
-        match (covering.last(), &self.image) {
-            (Some((_, Cover::Host)), _) => Shown::Of(PathBuf::from("/")),
-            (Some((point, Cover::Other)), _) => Shown::By(point),
-            (None, Some(image)) => Shown::Of(image.clone()),
-            (None, None) => Shown::Nothing,
+    /// The directory of the host whose files a path will show, and that path without the
+    /// links that are made.
+    fn root_of(&self, plan: &Plan, path: PathBuf) -> (Shown, PathBuf) {
+        /// As many links as the kernel follows.
+        const LINKS: usize = 40;
+        let mut path = path;
+        for _ in 0..LINKS {
+            let covering = plan.all_steps().filter_map(|step| match step {
+                Step::Rootfs(step) => covers(step).filter(|(point, _)| path.starts_with(point)),
+                _ => None,
+            });
+            let shown = match (covering.last(), &self.image) {
+                (Some((point, Cover::Link(target))), _) => {
+                    let rest = path.strip_prefix(&point).unwrap_or(Path::new(""));
+                    let above = point.parent().unwrap_or(Path::new("/"));
+                    path = normal(&above.join(target).join(rest));
+                    continue;
+                }
+                (Some((_, Cover::Host)), _) => Shown::Of(PathBuf::from("/")),
+                (Some((point, Cover::Tmpfs)), _) if point != path => Shown::Nothing,
+                (Some((point, _)), _) => Shown::By(point),
+                (None, Some(image)) => Shown::Of(image.clone()),
+                (None, None) => Shown::Nothing,
+            };
+            return (shown, path);
+        }
+        (Shown::Nothing, path)
+    }
+}
+
+/// Without `.` and `..`, by the names alone: what is above a mount point is no link.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(normal.pop()),
+            Component::CurDir => {}
+            part => normal.push(part),
         }
     }
+    normal
 }
 
 enum Shown {
@@ -59,6 +88,8 @@ enum Shown {
 enum Cover {
     /// A directory of the host at the same path.
     Host,
+    Link(PathBuf),
+    Tmpfs,
     Other,
 }
 
@@ -67,7 +98,11 @@ fn covers(step: &rootfs::Step) -> Option<(PathBuf, Cover)> {
     let point = step.object().to_owned();
     match step {
         Bind(bind) if bind.source() == point => Some((point, Cover::Host)),
-        Bind(_) | Mount(_) | File(_) | Link(_) => Some((point, Cover::Other)),
+        Link(link) => Some((point, Cover::Link(link.target().to_owned()))),
+        Mount(_) if step.filesystem() == Some("tmpfs") && point != Path::new("/dev") => {
+            Some((point, Cover::Tmpfs))
+        }
+        Bind(_) | Mount(_) | File(_) => Some((point, Cover::Other)),
         _ => None,
     }
 }
@@ -79,9 +114,10 @@ enum Look {
     Unknown(PathBuf),
 }
 
-fn look(plan: &Plan, place: &Place, path: &Path, at: &dyn Fn(&Inside<'_>) -> Look) -> Look {
+fn look(plan: &Plan, place: &Place, path: &Path, at: &dyn Fn(&Inside<'_>, &Path) -> Look) -> Look {
     let Some(identity) = Identity::of(plan) else { return Look::Missing };
-    let root = match place.root_of(plan, &identity.working_directory.join(path)) {
+    let (shown, path) = place.root_of(plan, identity.working_directory.join(path));
+    let root = match shown {
         Shown::Of(root) => root,
         Shown::By(point) => return Look::Unknown(point),
         Shown::Nothing => return Look::Missing,
@@ -96,7 +132,7 @@ fn look(plan: &Plan, place: &Place, path: &Path, at: &dyn Fn(&Inside<'_>) -> Loo
         None => ["uid_map", "gid_map"].map(|file| read(&format!("/proc/self/{file}"))),
     };
     let mountinfo = read("/proc/self/mountinfo");
-    at(&Inside { root: root.as_fd(), mountinfo, maps, identity })
+    at(&Inside { root: root.as_fd(), mountinfo, maps, identity }, &path)
 }
 
 pub(super) fn working_directory(plan: &Plan, place: &Place) -> Check {
@@ -104,9 +140,9 @@ pub(super) fn working_directory(plan: &Plan, place: &Place) -> Check {
     let Some(identity) = Identity::of(plan) else { return Check::ok(NAME, "/") };
     let path = identity.working_directory;
     let shown = path.display().to_string();
-    let enter = |inside: &Inside<'_>| match inside.open(path, OFlags::DIRECTORY) {
+    let enter = |inside: &Inside<'_>, path: &Path| match inside.open(path, OFlags::DIRECTORY) {
         Err(_) => Look::Missing,
-        Ok(_) => Look::There(inside.closed_directory(&path.join(".x")).map(Found::Fault)),
+        Ok(_) => Look::There(inside.closed_from_root(path).map(Found::Fault)),
     };
     match look(plan, place, path, &enter) {
         _ if path == Path::new("/") => Check::ok(NAME, shown),
@@ -119,6 +155,8 @@ pub(super) fn working_directory(plan: &Plan, place: &Place) -> Check {
             let hint = "it must be there in the root filesystem, or be made by a mount";
             Check::problem(NAME, format!("{shown} is not there"), Some(hint.into()))
         }
+        // A mount's own root, which root may enter.
+        Look::Unknown(by) if by == path && identity.is_root() => Check::ok(NAME, shown),
         Look::Unknown(by) => Check::unknown(NAME, format!("{shown} lies on {}", by.display())),
     }
 }
@@ -129,7 +167,7 @@ pub(super) fn program(plan: &Plan, place: &Place) -> Check {
     let (mut refused, mut unknown) = (None, None);
     for candidate in plan.program.candidates() {
         let path = as_path(candidate);
-        let examine = |inside: &Inside<'_>| match inside.open(path, OFlags::empty()) {
+        let examine = |inside: &Inside<'_>, path: &Path| match inside.open(path, OFlags::empty()) {
             Err(_) => Look::Missing,
             Ok(_) => Look::There(inside.examine(path, None)),
         };

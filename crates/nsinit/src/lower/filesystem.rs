@@ -2,17 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use nsinit_config::{Container, MountKind, RootfsSource};
+use nsinit_config::{Container, MountKind};
 use nsinit_namespaces::Kinds;
 use nsinit_rootfs::{self as rootfs, CgroupMode, Facts, Furniture, Mount, NewNamespaces, Pivot};
 use nsinit_security::Lsm;
 
 use super::{Namespaces, Source, refuse, refused};
+use crate::directory::CONFIG_FILE;
 use crate::error::{Error, Result};
 use crate::step::Step;
-
-/// The container's own files that it must not change.
-const OWN_FILES: [&str; 2] = ["container.json", "pid"];
 
 pub(super) fn steps(
     source: &Source<'_>,
@@ -20,14 +18,15 @@ pub(super) fn steps(
     terminal: bool,
 ) -> Result<Vec<rootfs::Step>> {
     let container = source.container;
+    let own_files = [CONFIG_FILE].into_iter().chain(source.pid_file.then_some("pid"));
     let mut furniture = Furniture {
         mounts: all_mounts(source)?,
         devices: devices(container),
-        read_only_root: container.readonly_fs || is_tmpfs(source),
+        read_only_root: container.readonly_fs,
         pivot: if container.no_pivot_root { Pivot::MoveMount } else { Pivot::PivotRoot },
         console: terminal,
         label: mount_label(source)?,
-        covered: OWN_FILES.map(|name| source.directory.join(name)).to_vec(),
+        covered: own_files.map(|name| source.directory.join(name)).collect(),
         ..Furniture::of(facts(source, namespaces))
     };
     if let Some(masked) = &container.masked_paths {
@@ -37,12 +36,6 @@ pub(super) fn steps(
         furniture.read_only.clone_from(read_only);
     }
     source.rootfs.steps(&furniture).map_err(Error::Rootfs)
-}
-
-/// A tmpfs root is a place for mounts, not for data: read-only unless said otherwise
-/// by the tmpfs mounts in it.
-fn is_tmpfs(source: &Source<'_>) -> bool {
-    matches!(source.container.rootfs, Some(RootfsSource::Tmpfs(_)))
 }
 
 /// The default mounts, then the configuration's; one on the same destination replaces

@@ -1,13 +1,13 @@
 //! Parent: what the container must not be able to write: its own configuration, which
 //! the next command on the host obeys, and its state.
 //!
-//! Where the container's directory is its root filesystem, `container.json` and `pid`
-//! are covered. A cover holds a file, not a directory above it: that can be renamed,
-//! and a new one made in its place.
+//! Where the container's directory is its root filesystem, or is bound writable,
+//! `container.json` and `pid` are covered. A cover holds a file, not a directory above it:
+//! that can be renamed, and a new one made in its place.
 
 use std::path::Path;
 
-use nsinit_config::MountKind;
+use nsinit_config::{Container, MountKind, Propagation, Seccomp};
 
 use super::{Source, refuse};
 use crate::error::Result;
@@ -16,34 +16,58 @@ use crate::program::FileId;
 const REMEDY: &str = "keep container.json outside: beside the root filesystem, not in it, and \
                       not below what the container may write (--root names its directory)";
 
+/// What lets a program take a cover off, and the key that gives it.
+fn way_to_uncover(container: &Container, may_mount: bool) -> Option<[&'static str; 2]> {
+    if may_mount {
+        return Some(["with SYS_ADMIN", "capabilities"]);
+    }
+    // In a user namespace of its own it could mount.
+    let unfiltered = container.seccomp == Some(Seccomp::Unconfined);
+    unfiltered.then_some(["without a system call filter", "seccomp"])
+}
+
 pub(super) fn own_files(source: &Source<'_>, may_mount: bool) -> Result<()> {
     let own: Vec<Lineage> = [Some(source.directory), source.run_directory]
         .into_iter()
         .flatten()
         .map(Lineage::of)
         .collect();
+    let uncovers = |key: &str, how: &str, what: &str| {
+        let message = format!(
+            "{how} the container could uncover its own configuration, which lies in {what}"
+        );
+        refuse(key, &message, Some(REMEDY))
+    };
+    let way = way_to_uncover(source.container, may_mount);
     if let Some(root) = source.rootfs.path().and_then(id_of) {
         if own.iter().any(|own| own.is_below(root)) {
             let message = "the container could replace its own configuration or state, which \
                            lies below its root filesystem";
             return Err(refuse("rootfs", message, Some(REMEDY)));
         }
-        if own[0].is(root) && may_mount {
-            let message = "with SYS_ADMIN the container could uncover its own configuration, \
-                           which lies in its root filesystem";
-            return Err(refuse("capabilities", message, Some(REMEDY)));
+        if let Some([how, key]) = way.filter(|_| own.first().is_some_and(|own| own.is(root))) {
+            return Err(uncovers(key, how, "its root filesystem"));
         }
     }
-    let is_held = |id: FileId| own.iter().any(|own| own.is(id) || own.is_below(id));
+    let [directory, others @ ..] = own.as_slice() else { return Ok(()) };
+    let is_held =
+        |id: FileId| own.iter().any(|own| own.is_below(id)) || others.iter().any(|own| own.is(id));
     for (index, mount) in source.container.mounts.iter().enumerate() {
         let writable = mount.kind == MountKind::Bind && mount.writable;
         let Some(path) = mount.source.as_ref().filter(|_| writable) else { continue };
-        if id_of(path).is_some_and(is_held) {
+        let Some(id) = id_of(path) else { continue };
+        let key = format!("mounts[{index}].source");
+        let is_own = directory.is(id);
+        if let Some([how, _]) = way.filter(|_| is_own) {
+            return Err(uncovers(&key, how, &path.display().to_string()));
+        }
+        // A cover on what is shared would be the host's, too.
+        if is_held(id) || (is_own && mount.propagation == Some(Propagation::Shared)) {
             let message = format!(
                 "{} holds the container's own configuration or state, which it could rewrite",
                 path.display()
             );
-            return Err(refuse(&format!("mounts[{index}].source"), &message, Some(REMEDY)));
+            return Err(refuse(&key, &message, Some(REMEDY)));
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::path::Path;
 use nsinit_config::{Container, Seccomp};
 use nsinit_namespaces::{IdMaps, Kinds, SubordinateIds};
 use nsinit_security::{
-    Capabilities, Capability, CapabilitySet, Groups, Label, Resource, Rlimit, User,
+    CallFilter, Capabilities, Capability, CapabilitySet, Groups, Label, Resource, Rlimit, User,
 };
 
 use super::{Namespaces, Source, filesystem, refuse, refused};
@@ -36,7 +36,6 @@ impl Identity {
         Ok(identity)
     }
 
-    /// Whether the program could uncover what is covered.
     pub(super) fn may_mount(&self) -> bool {
         self.capabilities.bounding.contains(Capability::SysAdmin)
     }
@@ -139,7 +138,7 @@ pub(super) fn last_steps(
 ) -> Result<Vec<Step>> {
     let Source { container, host, .. } = *source;
     let mut steps = own_proc_files(container, host, namespaces.is_user())?;
-    steps.extend(confine(container, host)?);
+    steps.extend(confine(container, host, identity)?);
     let groups = if namespaces.may_set_groups() { Groups::Set } else { Groups::Denied };
     steps.extend(become_user(container, identity, groups));
     // Becoming somebody else disarms the signal (prctl(2)).
@@ -180,13 +179,19 @@ pub(crate) fn own_proc_files(
 }
 
 /// What execve keeps, and the program can only make tighter.
-pub(crate) fn confine(container: &Container, host: &Host) -> Result<Vec<Step>> {
-    if matches!(container.seccomp, Some(Seccomp::Default)) {
-        return Err(refuse("seccomp", "is reserved: there is no filter yet", None));
-    }
+pub(crate) fn confine(
+    container: &Container,
+    host: &Host,
+    identity: &Identity,
+) -> Result<Vec<Step>> {
     let mut steps = vec![Step::SessionKeyring];
     steps.extend(rlimits(container, host)?.into_iter().map(Step::Rlimit));
     steps.push(Step::Umask(container.umask.unwrap_or(0o022)));
+    if container.seccomp != Some(Seccomp::Unconfined) {
+        let filter = CallFilter::of_container(identity.may_mount()).map_err(refused("seccomp"))?;
+        // While it takes no no_new_privs.
+        steps.push(Step::CallFilter(filter));
+    }
     Ok(steps)
 }
 

@@ -68,7 +68,7 @@ fn host_mounts(container: &Container, inside: &[Mount<'_>]) -> Comparison {
         container.mounts.iter().filter(|m| m.writable).map(|m| &m.destination).collect();
     // Where no node can be made, the host's stand for them, and its null masks files.
     let nodes: Vec<_> = nodes(container).chain(masked_paths(container)).collect();
-    let root_is_writable = !container.readonly_fs && !is_built_in(container);
+    let root_is_writable = !container.readonly_fs;
     let asked_for = |mount: &&Mount<'_>| {
         let point = &mount.point;
         (point == Path::new("/") && root_is_writable)

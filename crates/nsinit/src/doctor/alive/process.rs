@@ -14,19 +14,20 @@ use crate::step::Step;
 pub(super) fn compare(subject: &Subject<'_>) -> Vec<Comparison> {
     let status = subject.read("status");
     let mut all = vec![namespaces(subject)];
-    let mut no_new_privileges = false;
+    let (mut no_new_privileges, mut call_filter) = (false, false);
     for step in subject.plan.all_steps() {
         match step {
             Step::User { user: asked, .. } => all.push(user(subject, asked, &status)),
             Step::Capabilities(asked) => all.extend(capabilities(asked, subject, &status)),
             Step::NoNewPrivileges => no_new_privileges = true,
+            Step::CallFilter(_) => call_filter = true,
             Step::Rlimit(asked) => all.push(rlimit(asked, &subject.read("limits"))),
             Step::OomScoreAdj(asked) => all.push(oom_score_adj(*asked, subject)),
             _ => {}
         }
     }
     all.push(flag("no_new_privs", no_new_privileges, number(&status, "NoNewPrivs") == Some(1)));
-    all.push(flag("seccomp filter", false, number(&status, "Seccomp") == Some(2)));
+    all.push(flag("seccomp filter", call_filter, number(&status, "Seccomp") == Some(2)));
     all.extend(labels(subject));
     all.extend(id_maps(subject));
     all
