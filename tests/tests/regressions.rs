@@ -107,6 +107,7 @@ fn the_built_in_container_makes_no_configuration_in_its_directory() {
         assert_eq!(left("container.json"), None);
         assert_eq!(left("out").as_deref(), Some("built\n"));
         assert_eq!(left("pid").as_deref(), Some("pid\n"));
+        fs::remove_file(sandbox.root().join("pid")).expect("the program's");
     }
 }
 

@@ -11,7 +11,9 @@ use crate::cgroup::{Cgroup, Level, Member, processes};
 use crate::dir::Dir;
 use crate::error::Error;
 use crate::freeze::{Pause, await_event};
+use crate::hierarchy::{Hierarchies, Hierarchy};
 use crate::kill::describe;
+use crate::place;
 
 /// How long processes that are about to end may keep a directory.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -33,6 +35,31 @@ impl Cgroup {
             }
         }
         Ok(all)
+    }
+
+    /// Removes what [`create`](Cgroup::create) has made of `path` for a caller that was killed
+    /// before it could note where: empty directories of that name. One with processes is
+    /// waited for, for half a second: who was killed may have left some that are about to
+    /// end. If they do not, it is somebody else's, and stays.
+    ///
+    /// # Errors
+    /// [`Error::Path`], [`Error::Io`].
+    pub fn remove_remains(path: &str) -> Result<(), Error> {
+        const PATIENCE: Duration = Duration::from_millis(500);
+        let name: PathBuf = place::components(path)?.into_iter().collect();
+        let hierarchies = Hierarchies::detect();
+        let places = hierarchies.v1().iter().chain(hierarchies.v2()).filter_map(Hierarchy::place);
+        let mut paths: Vec<PathBuf> = places.map(|place| place.join(&name)).collect();
+        paths.retain(|path| path.is_dir());
+        let cgroup = match Cgroup::open(&paths) {
+            Err(Error::Gone { .. } | Error::Path { .. }) => return Ok(()),
+            cgroup => cgroup?,
+        };
+        let (deadline, mut pause) = (Instant::now() + PATIENCE, Pause::new());
+        while !cgroup.remove_empty()? && Instant::now() < deadline {
+            pause.sleep();
+        }
+        Ok(())
     }
 
     /// Removes the cgroup, with the cgroups that its processes made below it,

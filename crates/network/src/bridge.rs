@@ -36,26 +36,39 @@ const PATIENCE_TO_REMOVE: Duration = Duration::from_millis(100);
 /// # Errors
 /// [`Error::Link`] where the kernel refuses.
 pub fn remove_bridge(name: &str) -> Result<(), Error> {
-    remove_after_its_ports(name, |alias| alias == Some(BRIDGE_MARK))
+    remove_after_its_ports(name, |alias| alias == Some(BRIDGE_MARK), Duration::ZERO)
 }
 
 /// The same for a launcher that was killed while it made the bridge, perhaps before it
 /// could mark it: one without an alias is removed as well. To be asked for a bridge only
-/// that did not exist before.
+/// that did not exist before. What the launcher had started may be about to end: a port is
+/// waited for, for half a second.
 ///
 /// # Errors
 /// As [`remove_bridge`].
 pub fn remove_unfinished_bridge(name: &str) -> Result<(), Error> {
-    remove_after_its_ports(name, |alias| alias.is_none() || alias == Some(BRIDGE_MARK))
+    let is_ours = |alias: Option<&str>| alias.is_none() || alias == Some(BRIDGE_MARK);
+    remove_after_its_ports(name, is_ours, Duration::from_millis(500))
 }
 
-fn remove_after_its_ports(name: &str, is_ours: fn(Option<&str>) -> bool) -> Result<(), Error> {
+fn remove_after_its_ports(
+    name: &str,
+    is_ours: fn(Option<&str>) -> bool,
+    patience_with_the_living: Duration,
+) -> Result<(), Error> {
     let socket = Socket::open().map_err(|source| Error::Socket { source })?;
-    let until = Instant::now() + PATIENCE_FOR_PORTS;
-    while remove(&socket, name, is_ours)? == Ports::WithoutCarrier && Instant::now() < until {
+    let start = Instant::now();
+    loop {
+        let patience = match remove(&socket, name, is_ours)? {
+            Ports::None => return Ok(()),
+            Ports::WithoutCarrier => PATIENCE_FOR_PORTS,
+            Ports::Alive => patience_with_the_living,
+        };
+        if start.elapsed() >= patience {
+            return Ok(());
+        }
         sleep(10 * PAUSE);
     }
-    Ok(())
 }
 
 /// Whether the caller's network namespace has a link of that name.

@@ -15,7 +15,7 @@ use crate::handshake::{self, ParentEnd, Received, Tag};
 use crate::init::{self, Inherited};
 use crate::journal::Journal;
 use crate::net::Network;
-use crate::outside::{Outside, Remnant, create_cgroup};
+use crate::outside::Outside;
 use crate::plan::{Plan, connect_lines, launcher_lines, map_lines};
 use crate::process;
 use crate::running::Running;
@@ -58,7 +58,7 @@ impl Plan {
     /// [`Error::Step`] and [`Error::Program`] tell what failed inside; nothing is left
     /// behind.
     pub fn launch(&self, stdio: Stdio) -> Result<Running> {
-        self.begin(&stdio, Remnant::Unknown, &Journal::SILENT, |_| Ok(()))?.0.run()
+        self.begin(&stdio, &Journal::SILENT, |_| Ok(()))?.0.run()
     }
 
     /// Creates the container; the program waits for [`Created::start`].
@@ -67,7 +67,7 @@ impl Plan {
     ///
     /// As [`Plan::launch`].
     pub fn create(&self, stdio: &Stdio) -> Result<Created<'_>> {
-        self.begin(stdio, Remnant::Unknown, &Journal::SILENT, |_| Ok(()))?.0.ready()
+        self.begin(stdio, &Journal::SILENT, |_| Ok(()))?.0.ready()
     }
 
     /// Makes init and what the container has outside. `record` keeps what it has to know
@@ -75,13 +75,13 @@ impl Plan {
     pub(crate) fn begin<R>(
         &self,
         stdio: &Stdio,
-        remnant: Remnant,
         journal: &Journal,
         record: impl FnOnce(&Created<'_>) -> Result<R>,
     ) -> Result<(Begun<'_>, R)> {
         let mut outside = Outside::default();
         if let Some(cgroup) = self.cgroup.as_ref().filter(|cgroup| cgroup.scope.is_none()) {
-            outside.cgroup = Some(create_cgroup(cgroup, remnant).map_err(Error::Cgroup)?);
+            let made = Cgroup::create(&cgroup.path, &cgroup.limits);
+            outside.cgroup = Some(made.map_err(Error::Cgroup)?);
             journal.done(|| cgroup.to_string());
         }
         let (pipes, child_stdio) = stdio.open().map_err(Error::io("make pipes"))?;

@@ -4,7 +4,6 @@ use nsinit_cgroups::Cgroup;
 use nsinit_network::Links;
 
 use crate::error::{Error, Result};
-use crate::plan::CgroupPlan;
 
 /// What exists outside of the container because of it. Removed with it.
 #[derive(Debug, Default)]
@@ -43,31 +42,4 @@ impl Drop for Outside {
 pub(crate) fn out_of_memory(cgroup: &Cgroup) -> Option<u64> {
     let memory = cgroup.stats().ok()?.memory;
     memory.limit.filter(|_| memory.oom_kills > 0)
-}
-
-/// Whether an empty cgroup of the plan's path is known to be a remnant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Remnant {
-    Unknown,
-    /// A launcher that was killed before it could record what it made has left it.
-    Known,
-}
-
-pub(crate) fn create_cgroup(
-    plan: &CgroupPlan,
-    remnant: Remnant,
-) -> std::result::Result<Cgroup, nsinit_cgroups::Error> {
-    /// One directory may be left in each hierarchy.
-    const LEFT: usize = 16;
-    for _ in 0..LEFT {
-        match Cgroup::create(&plan.path, &plan.limits) {
-            Err(nsinit_cgroups::Error::Exists { path, processes: 0 })
-                if remnant == Remnant::Known =>
-            {
-                Cgroup::open(&[path])?.remove()?;
-            }
-            answer => return answer,
-        }
-    }
-    Cgroup::create(&plan.path, &plan.limits)
 }

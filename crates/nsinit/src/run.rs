@@ -18,7 +18,7 @@ use crate::host::Host;
 use crate::join::{self, Joining};
 use crate::journal::Journal;
 use crate::launch::Created;
-use crate::outside::{Remnant, out_of_memory};
+use crate::outside::out_of_memory;
 use crate::own_file::{self, OwnFile};
 use crate::plan::Plan;
 use crate::process::ProcessId;
@@ -34,15 +34,13 @@ pub(crate) struct Session {
     entry: Entry,
     uid: u32,
     pid_file: PathBuf,
-    /// The path of a cgroup that a killed launcher may have left.
-    remnant: Option<String>,
 }
 
 impl Session {
     pub(crate) fn open(place: &Place) -> Result<Session> {
         let uid = rustix::process::geteuid().as_raw();
         let entry = RunDirectory::open(uid)?.lock(place.id)?;
-        Ok(Session { entry, uid, pid_file: place.path.join("pid"), remnant: None })
+        Ok(Session { entry, uid, pid_file: place.path.join("pid") })
     }
 
     /// Holds what is recorded: no container may reach it.
@@ -60,14 +58,13 @@ impl Session {
     /// # Errors
     ///
     /// When one lives that is somebody else's.
-    pub(crate) fn running(&mut self) -> Result<Option<State>> {
+    pub(crate) fn running(&self) -> Result<Option<State>> {
         if let Some(state) = self.entry.read()? {
             if state.init().is_some() {
                 return Ok(Some(state));
             }
             state.clean_up()?;
             self.entry.clear()?;
-            self.remnant = state.cgroup_path;
         }
         refuse_foreign(&self.pid_file, self.uid)?;
         Ok(None)
@@ -161,10 +158,6 @@ impl Session {
             self.entry.write(&state)?;
             journal.done(|| "record what will be made".into());
         }
-        let remnant = match state.cgroup_path.is_some() && state.cgroup_path == self.remnant {
-            true => Remnant::Known,
-            false => Remnant::Unknown,
-        };
         // They are there before init, which covers them.
         let files = Files::create(&state)?;
         let record = |created: &Created<'_>| {
@@ -173,7 +166,7 @@ impl Session {
             files.tell(created.pid())?;
             Ok(record)
         };
-        let (begun, mut record) = plan.begin(&Stdio::inherit(), remnant, journal, record)?;
+        let (begun, mut record) = plan.begin(&Stdio::inherit(), journal, record)?;
         journal.event(format_args!("created, init is pid {}", begun.pid()));
         let (running, terminal) = match plan.terminal {
             false => (begun.run()?, None),

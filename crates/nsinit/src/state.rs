@@ -431,6 +431,9 @@ impl State {
         for bridge in &self.bridges {
             remove_bridge(bridge).map_err(Error::Network)?;
         }
+        if let (None, Some(path)) = (&self.init, &self.cgroup_path) {
+            Cgroup::remove_remains(path).map_err(Error::Cgroup)?;
+        }
         let paths = self.cgroup_paths();
         if paths.is_empty() {
             return Ok(());

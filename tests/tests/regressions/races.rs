@@ -187,6 +187,27 @@ fn a_killed_launcher_leaves_no_file_in_a_root_filesystem() {
 }
 
 #[test]
+fn a_killed_launchers_cgroup_is_in_nobodys_way() {
+    require!(Root, Cgroups);
+    let limited = r#"{"cgroups": {"name": "$NAME", "parent": "nsinit-test", "pids_max": 40}}"#;
+    let mut sandbox = Sandbox::new().config(limited);
+    let whole = time_to_start(&sandbox);
+    for (number, delay) in (0..).zip(points(100, whole)) {
+        let run = sandbox.start(LIVES);
+        wait(delay);
+        kill(run);
+        if number % 2 == 0 {
+            // Nor is it forgotten by a command that does not come so far.
+            sandbox = sandbox.config("{,}");
+            sandbox.run(["probe", "exit", "0"]).code(125);
+            sandbox = sandbox.config(limited);
+        }
+        works(&sandbox);
+    }
+    sandbox.assert_clean();
+}
+
+#[test]
 fn a_killed_launchers_state_never_ends_another_container() {
     require!(Root, Cgroups);
     let first = Sandbox::new();
