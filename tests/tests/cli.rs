@@ -145,3 +145,27 @@ fn options_after_the_program_are_its_own() {
         .code(0)
         .stdout("--help\n--user\nx\n");
 }
+
+#[test]
+fn an_executable_with_capabilities_is_refused() {
+    // cap_sys_admin in the permitted set (capabilities(7), VFS_CAP_REVISION_2).
+    const SYS_ADMIN: [u32; 5] = [0x0200_0001, 1 << 21, 0, 0, 0];
+    require!(Root);
+    let sandbox = Sandbox::new();
+    let built = std::env::var_os("NSINIT_TEST_BIN").expect("xtask test says it");
+    let copy = sandbox.host().join("nsinit");
+    std::fs::copy(built, &copy).expect("room for a copy");
+    let plan = || {
+        let mut command = std::process::Command::new(&copy);
+        command.arg("--root").arg(sandbox.root()).args(["plan", "probe"]);
+        command.output().expect("it is executable")
+    };
+    assert_eq!(plan().status.code(), Some(0));
+    let value: Vec<u8> = SYS_ADMIN.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(&copy, "security.capability", &value, flags).expect("root may");
+    let refused = plan();
+    assert_eq!(refused.status.code(), Some(125));
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(told.contains("setuid, setgid or with capabilities"), "{told}");
+}

@@ -164,6 +164,15 @@ fn descriptors_of_the_caller_do_not_reach_the_program() {
 }
 
 #[test]
+fn a_link_at_the_pid_file_does_not_end_a_start() {
+    require!(Container);
+    for sandbox in Sandbox::for_each_caller() {
+        let sandbox = sandbox.symlink("pid", "/etc/passwd");
+        sandbox.run(["probe", "write", "/pid", "7"]).code(0).stdout("EROFS\n");
+    }
+}
+
+#[test]
 fn descriptors_of_the_caller_do_not_reach_a_joined_program() {
     require!(Container);
     let sandbox = Sandbox::new().with("leak=3,9,100");

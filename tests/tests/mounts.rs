@@ -375,3 +375,22 @@ fn devices_can_be_added() {
     );
     sandbox.run(["probe", "stat", "/dev/mine"]).code(0).stdout("/dev/mine char 1:5 0640 3:4\n");
 }
+
+#[test]
+fn a_second_procfs_is_masked_like_the_first() {
+    require!(Container);
+    for sandbox in Sandbox::for_each_caller() {
+        let sandbox =
+            sandbox.config(r#"{"mounts": [{"type": "proc", "destination": "/srv/second"}]}"#);
+        let write = |proc: &str| {
+            let path = format!("{proc}/sys/kernel/hostname");
+            sandbox.run(["probe", "write", &path, "x"]).code(0).stdout_lacks("ok").out()
+        };
+        assert_eq!(write("/srv/second"), write("/proc"));
+        let facts = |proc: &str| {
+            let [keys, acpi] = ["keys", "acpi"].map(|name| format!("{proc}/{name}"));
+            sandbox.run(["probe", "stat", &keys, &acpi]).code(0).out().replace(proc, "")
+        };
+        assert_eq!(facts("/srv/second"), facts("/proc"));
+    }
+}

@@ -112,6 +112,30 @@ fn the_built_in_container_makes_no_configuration_in_its_directory() {
 }
 
 #[test]
+fn a_configuration_that_has_another_name_is_refused() {
+    require!(Container);
+    for sandbox in Sandbox::for_each_caller() {
+        let file = sandbox.root().join("container.json");
+        let sandbox = sandbox.config("{}");
+        fs::hard_link(&file, sandbox.root().join("bin/other")).expect("a second name");
+        let outcome = sandbox.run(["probe", "pid"]);
+        outcome.code(125).stdout("").stderr_has("has another name");
+    }
+}
+
+#[test]
+fn the_configuration_is_not_bound_writable_by_itself_or_with_what_is_mounted_below() {
+    require!(Root);
+    let file = with_writable_bind(Sandbox::new(), "$ROOT/container.json", "", "");
+    file.run(["probe", "pid"]).code(125).stdout("").stderr_has("own configuration");
+    let alias = with_writable_bind(Sandbox::new(), "$HOST", "", "");
+    fs::create_dir(alias.host().join("alias")).expect("room");
+    alias.run(["probe", "pid"]).code(0);
+    let alias = alias.with("bind=$ROOT:$HOST/alias");
+    alias.run(["probe", "pid"]).code(125).stdout("").stderr_has("own configuration");
+}
+
+#[test]
 fn without_a_filter_the_own_configuration_must_be_elsewhere() {
     require!(Root);
     let outcome = Sandbox::new().config(r#"{"seccomp": "unconfined"}"#).run(["probe", "pid"]);

@@ -116,3 +116,12 @@ fn a_joined_program_starts_with_default_signals() {
     sandbox.run(["probe", "signals"]).code(0).stdout(NOTHING);
     run.finish().code(0);
 }
+
+#[test]
+fn a_limit_of_file_sizes_is_told_and_kills_nobody() {
+    require!(Container);
+    for sandbox in Sandbox::for_each_caller() {
+        let outcome = sandbox.with("fsize=0").run(["probe", "pid"]);
+        outcome.code(125).stdout("").stderr_has("File too large");
+    }
+}

@@ -102,10 +102,15 @@ impl Kernel {
         address: IpCidr,
     ) -> Result<(), Error> {
         let message = match address {
-            IpCidr::V4(cidr) => AddressMessageBuilder::<Ipv4Addr>::new()
-                .index(index)
-                .address(cidr.address(), cidr.prefix())
-                .build(),
+            IpCidr::V4(cidr) => {
+                let builder = AddressMessageBuilder::<Ipv4Addr>::new().index(index);
+                let mut message = builder.address(cidr.address(), cidr.prefix()).build();
+                if cidr.prefix() >= 31 {
+                    // Of two addresses none is for everybody (RFC 3021).
+                    message.attributes.retain(|a| !matches!(a, AddressAttribute::Broadcast(_)));
+                }
+                message
+            }
             IpCidr::V6(cidr) => {
                 let builder = AddressMessageBuilder::<Ipv6Addr>::new().index(index);
                 let mut message = builder.address(cidr.address(), cidr.prefix()).build();

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use nsinit_config::{Container, Faults};
+use rustix::io::Errno;
 
 use crate::directory::{self, Directory, Origin, Place};
 use crate::doctor::{self, Planned, Report};
@@ -261,10 +262,15 @@ fn spec_command(line: &CommandLine) -> Result<u8> {
 /// Everything here trusts who runs it: the environment, the paths, the configuration.
 fn refuse_setuid() -> Result<()> {
     use rustix::process::{getegid, geteuid, getgid, getuid};
-    if getuid() == geteuid() && getgid() == getegid() {
+    let mut value = [0; 1];
+    let answer =
+        rustix::fs::getxattr(c"/proc/self/exe", c"security.capability", value.as_mut_slice());
+    let has_capabilities = matches!(answer, Ok(_) | Err(Errno::RANGE));
+    if getuid() == geteuid() && getgid() == getegid() && !has_capabilities {
         return Ok(());
     }
-    let why = "must not be installed setuid or setgid: use a user namespace, or sudo";
+    let why = "must not be installed setuid, setgid or with capabilities: use a user namespace, \
+               or sudo";
     Err(Error::io("run nsinit")(io::Error::other(why)))
 }
 

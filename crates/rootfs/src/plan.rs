@@ -143,8 +143,8 @@ impl Planner<'_> {
     }
 
     fn masks(&mut self, furniture: &Furniture) -> Result<(), Error> {
-        for path in &furniture.masked {
-            let at = self.site.existing(path)?;
+        for path in self.in_each_instance(&furniture.masked) {
+            let at = self.site.existing(&path)?;
             self.steps.push(Step::Mask(Mask { at }));
         }
         if self.facts.user_namespace && !self.facts.new.net && !self.site.holds("sys/fs/cgroup") {
@@ -152,11 +152,24 @@ impl Planner<'_> {
             let at = self.site.existing(Path::new("/sys/fs/cgroup"))?;
             self.steps.push(Step::Mask(Mask { at }));
         }
-        for path in &furniture.read_only {
-            let at = self.site.existing(path)?;
+        for path in self.in_each_instance(&furniture.read_only) {
+            let at = self.site.existing(&path)?;
             self.steps.push(Step::ReadOnly(ReadOnlyPath { at }));
         }
         Ok(())
+    }
+
+    /// Paths, and where those below `/proc` and `/sys` are in every other procfs and sysfs.
+    fn in_each_instance(&self, paths: &[PathBuf]) -> Vec<PathBuf> {
+        let mut all = paths.to_vec();
+        for (filesystem, usual) in [("proc", "/proc"), ("sysfs", "/sys")] {
+            let instances = self.steps.iter().filter(|s| s.filesystem() == Some(filesystem));
+            for instance in instances.map(Step::object).filter(|at| *at != Path::new(usual)) {
+                let below = paths.iter().filter_map(|path| path.strip_prefix(usual).ok());
+                all.extend(below.map(|below| instance.join(below)));
+            }
+        }
+        all
     }
 
     fn covers(&mut self, root: &Rootfs, furniture: &Furniture) -> Result<(), Error> {
@@ -280,7 +293,7 @@ fn parameter(key: &std::ffi::CStr, number: u64) -> Result<Parameter, Error> {
     Ok(Parameter { key: key.into(), value: Some(value) })
 }
 
-/// A file of the host that is no link, by its name and the directory that has it.
+/// A file of the host by its name and the directory that has it.
 struct OwnName<'a> {
     directory: &'a Path,
     name: &'a OsStr,
@@ -288,9 +301,6 @@ struct OwnName<'a> {
 
 impl<'a> OwnName<'a> {
     fn of(file: &'a Path) -> Result<OwnName<'a>, Error> {
-        if let Ok(target) = file.read_link() {
-            return Err(Error::SymbolicLink { path: file.into(), role: "file", target });
-        }
         let Some(name) = file.file_name() else {
             return Err(Error::unusable(file, "path does not name a file"));
         };

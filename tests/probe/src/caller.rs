@@ -5,7 +5,7 @@
 //! `processor=N` (no other one) · `umask=777` ·
 //! `netns=new` or a path · `mntns=PATH` · `terminal=0` (a new session with the controlling terminal on
 //! descriptor 0) · `key=NAME` (a user key in a new session keyring) · `keys=all` (all that
-//! the user may have) · `nofile=N` · `nproc=N` · `cgroup=PATH` (into that directory) ·
+//! the user may have) · `nofile=N` · `nproc=N` · `fsize=N` · `cgroup=PATH` (into that directory) ·
 //! `profile=NAME` (AppArmor's, from here on) · `calls=FILE` (counts system calls, see `trace`) ·
 //! `enosys=openat2` or `eperm=openat2,clone3` (a seccomp filter answers so) · `none=user` (in
 //! a user namespace of its own, in which no more of that kind can be made) · `ids=N` (root of a
@@ -98,6 +98,7 @@ fn apply(setting: &str) -> io::Result<()> {
         "key" => sys::add_key_in_new_session(value),
         "keys" => all_keys(),
         "nofile" => limit(Resource::Nofile, id()?),
+        "fsize" => limit(Resource::Fsize, id()?),
         "nproc" => limit(Resource::Nproc, id()?),
         _ => Err(io::Error::other("no such setting")),
     }

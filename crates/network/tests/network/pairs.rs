@@ -230,3 +230,22 @@ fn the_future_can_be_sent_to_another_thread() {
     let ns = NetworkNamespace::new().unwrap();
     is_send(&connect(&ns, &[Interface::Loopback]));
 }
+
+#[test]
+fn a_subnet_of_two_addresses_has_none_for_everybody() {
+    // RFC 3021
+    require_namespaces!();
+    as_host(|| {
+        add_br0();
+        let ns = NetworkNamespace::new().unwrap();
+        let veth = Veth {
+            address: Some("10.9.0.2/31".parse().unwrap()),
+            gateway: Some("10.9.0.3".parse().unwrap()),
+            ..eth0()
+        };
+        let _links = blocking::connect(&ns, &only(veth)).unwrap();
+        let (address, route) = within(&ns, || (ip("-o -4 address show eth0"), ip("route")));
+        assert!(address.contains("10.9.0.2/31") && !address.contains("brd"), "{address}");
+        assert!(route.contains("default via 10.9.0.3 dev eth0"), "{route}");
+    });
+}

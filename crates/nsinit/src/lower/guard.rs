@@ -9,7 +9,12 @@ use std::path::Path;
 
 use nsinit_config::{Container, MountKind, Propagation, Seccomp};
 
+use rustix::fs::FileType;
+
 use super::{Source, refuse};
+use crate::diagnosis::covering::mounts;
+use crate::diagnosis::read;
+use crate::directory::CONFIG_FILE;
 use crate::error::Result;
 use crate::program::FileId;
 
@@ -38,6 +43,7 @@ pub(super) fn own_files(source: &Source<'_>, may_mount: bool) -> Result<()> {
         );
         refuse(key, &message, Some(REMEDY))
     };
+    let file = source.directory.join(CONFIG_FILE);
     let way = way_to_uncover(source.container, may_mount);
     if let Some(root) = source.rootfs.path().and_then(id_of) {
         if own.iter().any(|own| own.is_below(root)) {
@@ -45,8 +51,11 @@ pub(super) fn own_files(source: &Source<'_>, may_mount: bool) -> Result<()> {
                            lies below its root filesystem";
             return Err(refuse("rootfs", message, Some(REMEDY)));
         }
-        if let Some([how, key]) = way.filter(|_| own.first().is_some_and(|own| own.is(root))) {
-            return Err(uncovers(key, how, "its root filesystem"));
+        if own.first().is_some_and(|own| own.is(root)) {
+            if let Some([how, key]) = way {
+                return Err(uncovers(key, how, "its root filesystem"));
+            }
+            refuse_other_names(&file, "rootfs")?;
         }
     }
     let [directory, others @ ..] = own.as_slice() else { return Ok(()) };
@@ -58,19 +67,46 @@ pub(super) fn own_files(source: &Source<'_>, may_mount: bool) -> Result<()> {
         let Some(id) = id_of(path) else { continue };
         let key = format!("mounts[{index}].source");
         let is_own = directory.is(id);
+        let below = if mount.recursive == Some(false) { Vec::new() } else { mounts_below(path) };
         if let Some([how, _]) = way.filter(|_| is_own) {
             return Err(uncovers(&key, how, &path.display().to_string()));
         }
         // A cover on what is shared would be the host's, too.
-        if is_held(id) || (is_own && mount.propagation == Some(Propagation::Shared)) {
+        let is_shared = is_own && mount.propagation == Some(Propagation::Shared);
+        let reaches = |id: FileId| is_held(id) || directory.is(id);
+        if is_held(id) || is_shared || id_of(&file) == Some(id) || below.into_iter().any(reaches) {
             let message = format!(
                 "{} holds the container's own configuration or state, which it could rewrite",
                 path.display()
             );
             return Err(refuse(&key, &message, Some(REMEDY)));
         }
+        if is_own {
+            refuse_other_names(&file, &key)?;
+        }
     }
     Ok(())
+}
+
+/// A cover stands on one name.
+fn refuse_other_names(file: &Path, key: &str) -> Result<()> {
+    let Ok(stat) = rustix::fs::lstat(file) else { return Ok(()) };
+    let what = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Symlink => "is a symbolic link",
+        _ if stat.st_nlink > 1 => "has another name (a hard link)",
+        _ => return Ok(()),
+    };
+    let message = format!("{} {what}, by which the container could rewrite it", file.display());
+    Err(refuse(key, &message, Some(REMEDY)))
+}
+
+/// The roots of all that is mounted below a directory.
+fn mounts_below(directory: &Path) -> Vec<FileId> {
+    let Ok(directory) = directory.canonicalize() else { return Vec::new() };
+    let mountinfo = read("/proc/self/mountinfo");
+    let all = mounts(&mountinfo).into_iter().map(|mount| mount.point);
+    let below = all.filter(|point| point.starts_with(&directory) && *point != directory);
+    below.filter_map(|point| id_of(&point)).collect()
 }
 
 /// A directory and those above it, told apart by identity, whatever their names.

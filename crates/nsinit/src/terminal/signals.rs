@@ -137,6 +137,7 @@ impl AsFd for Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
+        sys::consume(&SWALLOWED);
         // Fails for an invalid `how` only.
         let _ = sys::set_mask(&self.before);
     }

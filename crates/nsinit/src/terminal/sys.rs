@@ -55,6 +55,18 @@ pub(super) fn block(mask: &Mask) -> io::Result<Mask> {
     change_mask(libc::SIG_BLOCK, mask)
 }
 
+/// Takes away what is pending of blocked signals, so that they do nothing when they are let
+/// in. (Of each at most one is pending, but for those of real time.)
+pub(super) fn consume(signals: &[c_int]) {
+    let mut mask = Mask::empty();
+    signals.iter().for_each(|signal| mask.insert(*signal));
+    let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    for _ in signals {
+        // SAFETY: set and time are initialised, and no details are asked for.
+        unsafe { libc::sigtimedwait(&mask.0, ptr::null_mut(), &at_once) };
+    }
+}
+
 /// Unblocks the signals of `mask` in this thread; returns the mask of before.
 pub(super) fn unblock(mask: &Mask) -> io::Result<Mask> {
     change_mask(libc::SIG_UNBLOCK, mask)
