@@ -71,7 +71,7 @@ impl Cgroup {
             return Err(not_delegated(hierarchies));
         }
         for member in &making.members {
-            apply(member, limits)?;
+            apply(member, limits, Absent::Defaults)?;
             match &limits.devices {
                 Some(rules) if member.version == Version::V2 && !in_v1(hierarchies, "devices") => {
                     v2::devices(member.leaf(), rules)?;
@@ -121,7 +121,8 @@ impl Cgroup {
         }
     }
 
-    /// Changes limits of a cgroup that has processes; what is `None` stays as it is.
+    /// Changes limits of a cgroup that has processes; what is `None` stays as it is, the other
+    /// half of the CPU bandwidth too (but for `cpus`, which may need a longer period).
     ///
     /// # Errors
     /// [`Error::Controller`] when the cgroup was made without that controller,
@@ -142,8 +143,40 @@ impl Cgroup {
         if !limits.unified.is_empty() && self.unified().is_none() {
             return Err(no_v2("unified"));
         }
-        self.members().iter().try_for_each(|member| apply(member, limits))
+        self.members().iter().try_for_each(|member| {
+            let whole = with_whole_bandwidth(member, limits)?;
+            apply(member, whole.as_ref().unwrap_or(limits), Absent::Stays)
+        })
     }
+}
+
+/// What becomes of a limit that is not given, and depends on one that is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absent {
+    Defaults,
+    Stays,
+}
+
+/// The limits with the half of the CPU bandwidth that is not given as it is in force.
+fn with_whole_bandwidth(member: &Member, limits: &Limits) -> Result<Option<Limits>, Error> {
+    let half = limits.cpu_quota.is_some() != limits.cpu_period.is_some();
+    if !half || limits.cpus.is_some() || !member.has("cpu") {
+        return Ok(None);
+    }
+    let dir = member.leaf();
+    let text = match member.version {
+        Version::V1 => dir.read("cpu.cfs_quota_us")? + " " + &dir.read("cpu.cfs_period_us")?,
+        Version::V2 => dir.read("cpu.max")?,
+    };
+    let mut numbers = text.split_ascii_whitespace();
+    // On v2 there may be the word max.
+    let quota = numbers.next().and_then(|word| word.parse().ok()).unwrap_or(-1);
+    let period = numbers.next().and_then(|word| word.parse().ok());
+    Ok(Some(Limits {
+        cpu_quota: limits.cpu_quota.or(Some(quota)),
+        cpu_period: limits.cpu_period.or(period),
+        ..limits.clone()
+    }))
 }
 
 /// Removes on drop what was made, unless the members were taken out.
@@ -252,7 +285,7 @@ pub(crate) fn controllers_of_v2(
 /// Puts all limits in force in a directory of such a host.
 #[cfg(feature = "systemd")]
 pub(crate) fn apply_on_v2(member: &Member, limits: &Limits) -> Result<(), Error> {
-    apply(member, limits)?;
+    apply(member, limits, Absent::Defaults)?;
     limits.devices.as_deref().map_or(Ok(()), |rules| v2::devices(member.leaf(), rules))
 }
 
@@ -371,9 +404,9 @@ fn make_below(need: &Need<'_>, base: Dir, names: &[&str]) -> Result<Member, Erro
     Ok(Member { version: hierarchy.version, controllers, above: levels, leaf })
 }
 
-fn apply(member: &Member, limits: &Limits) -> Result<(), Error> {
+fn apply(member: &Member, limits: &Limits, absent: Absent) -> Result<(), Error> {
     match member.version {
-        Version::V1 => v1::apply(member, limits),
-        Version::V2 => v2::apply(member, limits),
+        Version::V1 => v1::apply(member, limits, absent),
+        Version::V2 => v2::apply(member, limits, absent),
     }
 }

@@ -1,6 +1,6 @@
 //! Parent: stopping all processes of a cgroup at once, and letting them go on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -113,6 +113,9 @@ impl Cgroup {
     pub(crate) fn thaw_quietly(&self) {
         for member in self.members() {
             let _ = request(member, false);
+            if member.version == Version::V1 && member.has("freezer") {
+                let _ = thaw_below(member.leaf());
+            }
         }
     }
 
@@ -124,6 +127,18 @@ impl Cgroup {
             let _ = freeze(member, Instant::now() + patience);
         }
     }
+}
+
+/// Lets go what was frozen by itself below a directory of version 1.
+fn thaw_below(top: &Dir) -> Result<(), Error> {
+    let mut pending: Vec<PathBuf> = top.children()?.into_iter().map(PathBuf::from).collect();
+    while let Some(below) = pending.pop() {
+        // One that is gone by now needs nothing.
+        let Ok(dir) = top.child(&below) else { continue };
+        let _ = dir.write("freezer.state", "THAWED");
+        pending.extend(dir.children()?.into_iter().map(|name| below.join(name)));
+    }
+    Ok(())
 }
 
 fn request(member: &Member, frozen: bool) -> Result<(), Error> {

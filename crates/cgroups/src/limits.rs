@@ -174,6 +174,12 @@ impl Limits {
             if !(0.001..=1_000_000.0).contains(&cpus) {
                 return Err(Error::limit("cpus", cpus, "not a number of CPUs of at least 0.001"));
             }
+            if let Some(period) = self.cpu_period.filter(|period| cpus * (*period as f64) < 1_000.0)
+            {
+                let reason =
+                    format!("with a period of {period} µs below the kernel's minimum of 1000 µs");
+                return Err(Error::limit("cpus", cpus, reason));
+            }
         }
         Ok(())
     }
@@ -188,7 +194,7 @@ impl Limits {
                 // The kernel refuses a quota below 1 ms: a longer period gives the same fraction.
                 let small = cpus * period as f64 <= 1_000.0 && self.cpu_period.is_none();
                 let period = if small { 1_000_000 } else { period };
-                Some((Some(((cpus * period as f64).round() as u64).max(1_000)), period))
+                Some((Some((cpus * period as f64).round() as u64), period))
             }
         }
     }

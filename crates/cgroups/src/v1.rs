@@ -4,16 +4,17 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::cgroup::Member;
+use crate::create::Absent;
 use crate::device::{DeviceRule, merged};
 use crate::dir::{Dir, write_value};
 use crate::error::Error;
 use crate::limits::{Limits, Swap};
 
 /// Writes the limits whose controller is in this hierarchy.
-pub(crate) fn apply(member: &Member, limits: &Limits) -> Result<(), Error> {
+pub(crate) fn apply(member: &Member, limits: &Limits, absent: Absent) -> Result<(), Error> {
     let dir = member.leaf();
     if member.has("memory") {
-        memory(dir, limits)?;
+        memory(dir, limits, absent)?;
     }
     if member.has("cpu") {
         cpu(dir, limits)?;
@@ -38,7 +39,7 @@ pub(crate) fn apply(member: &Member, limits: &Limits) -> Result<(), Error> {
 const LIMIT: &str = "memory.limit_in_bytes";
 const BOTH: &str = "memory.memsw.limit_in_bytes";
 
-fn memory(dir: &Dir, limits: &Limits) -> Result<(), Error> {
+fn memory(dir: &Dir, limits: &Limits, absent: Absent) -> Result<(), Error> {
     // Before Linux 5.11 cgroups made below would not count here, and the limit not hold for them.
     let counts = "memory.use_hierarchy";
     if limits.memory.is_some() && dir.read_if_there(counts)?.is_some_and(|text| text.trim() == "0")
@@ -58,10 +59,13 @@ fn memory(dir: &Dir, limits: &Limits) -> Result<(), Error> {
             (Err(_), _) => bound(dir, LIMIT, &value)?,
         }
     }
-    if let Some(both) = both {
+    // Where it stays it had to give way at most.
+    let given = absent == Absent::Defaults || limits.memory_swap.is_some();
+    if let Some(both) = both.filter(|_| given) {
         bound(dir, BOTH, &both)?;
     }
-    if let Some(soft) = limits.memory_reservation.or(limits.memory) {
+    let default = limits.memory.filter(|_| absent == Absent::Defaults);
+    if let Some(soft) = limits.memory_reservation.or(default) {
         dir.write("memory.soft_limit_in_bytes", &soft.to_string())?;
     }
     Ok(())

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use crate::bpf::device_program;
 use crate::cgroup::Member;
+use crate::create::Absent;
 use crate::device::{DeviceRule, merged};
 use crate::dir::Dir;
 use crate::error::Error;
@@ -13,10 +14,10 @@ use crate::limits::{Limits, Swap};
 use crate::sys;
 
 /// Writes the limits whose controller is switched on in this cgroup.
-pub(crate) fn apply(member: &Member, limits: &Limits) -> Result<(), Error> {
+pub(crate) fn apply(member: &Member, limits: &Limits, absent: Absent) -> Result<(), Error> {
     let dir = member.leaf();
     if member.has("memory") {
-        memory(dir, limits)?;
+        memory(dir, limits, absent)?;
     }
     if member.has("cpu") {
         if let Some(shares) = limits.cpu_shares {
@@ -44,7 +45,7 @@ pub(crate) fn apply(member: &Member, limits: &Limits) -> Result<(), Error> {
     Ok(())
 }
 
-fn memory(dir: &Dir, limits: &Limits) -> Result<(), Error> {
+fn memory(dir: &Dir, limits: &Limits, absent: Absent) -> Result<(), Error> {
     // The throttle before the limit: a lower one has effect at once.
     if let Some(bytes) = limits.memory_high {
         dir.write("memory.high", &bytes.to_string())?;
@@ -55,7 +56,8 @@ fn memory(dir: &Dir, limits: &Limits) -> Result<(), Error> {
     if let Some(bytes) = limits.memory_reservation {
         dir.write("memory.low", &bytes.to_string())?;
     }
-    if let Some(swap) = limits.swap_above_memory() {
+    let given = absent == Absent::Defaults || limits.memory_swap.is_some();
+    if let Some(swap) = limits.swap_above_memory().filter(|_| given) {
         let value = swap.map_or_else(|| "max".to_owned(), |bytes| bytes.to_string());
         match (dir.has("memory.swap.max"), limits.memory_swap) {
             (true, _) => dir.write("memory.swap.max", &value)?,

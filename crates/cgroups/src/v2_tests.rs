@@ -83,7 +83,7 @@ fn every_limit_has_its_file() {
         unified: vec![("io.weight".into(), "50".into())],
         devices: None,
     };
-    apply(&fake.member(&ALL), &limits).expect("apply");
+    apply(&fake.member(&ALL), &limits, Absent::Defaults).expect("apply");
     let expected = [
         "cpu.max=20000 50000",
         "cpu.weight=100",
@@ -104,7 +104,7 @@ fn every_limit_has_its_file() {
 fn memory_alone_allows_as_much_swap_and_protects_nothing() {
     let fake = Fake::new("memory", &FILES);
     let limits = Limits { memory: Some(1000), ..Limits::NONE };
-    apply(&fake.member(&ALL), &limits).expect("apply");
+    apply(&fake.member(&ALL), &limits, Absent::Defaults).expect("apply");
     assert_eq!(fake.written(), ["memory.max=1000", "memory.swap.max=1000"]);
 }
 
@@ -113,7 +113,7 @@ fn unlimited_is_spelled_max() {
     let fake = Fake::new("max", &FILES);
     let swap = Some(Swap::Unlimited);
     let limits = Limits { memory_swap: swap, cpu_quota: Some(-1), ..Limits::NONE };
-    apply(&fake.member(&ALL), &limits).expect("apply");
+    apply(&fake.member(&ALL), &limits, Absent::Defaults).expect("apply");
     assert_eq!(fake.written(), ["cpu.max=max 100000", "memory.swap.max=max"]);
 }
 
@@ -121,9 +121,9 @@ fn unlimited_is_spelled_max() {
 fn swap_that_is_not_accounted_is_an_error_only_when_asked_for() {
     let fake = Fake::new("noswap", &["memory.max"]);
     let with = |memory_swap| Limits { memory: Some(1000), memory_swap, ..Limits::NONE };
-    apply(&fake.member(&ALL), &with(None)).expect("absent");
-    apply(&fake.member(&ALL), &with(Some(Swap::Unlimited))).expect("unlimited");
-    let refused = apply(&fake.member(&ALL), &with(Some(Swap::Total(2000))));
+    apply(&fake.member(&ALL), &with(None), Absent::Defaults).expect("absent");
+    apply(&fake.member(&ALL), &with(Some(Swap::Unlimited)), Absent::Defaults).expect("unlimited");
+    let refused = apply(&fake.member(&ALL), &with(Some(Swap::Total(2000))), Absent::Defaults);
     assert!(matches!(refused, Err(Error::Limit { .. })), "{refused:?}");
 }
 
@@ -131,7 +131,7 @@ fn swap_that_is_not_accounted_is_an_error_only_when_asked_for() {
 fn a_limit_whose_controller_is_elsewhere_is_not_written_here() {
     let fake = Fake::new("elsewhere", &FILES);
     let limits = Limits { memory: Some(1000), pids: Some(3), ..Limits::NONE };
-    apply(&fake.member(&["pids"]), &limits).expect("apply");
+    apply(&fake.member(&["pids"]), &limits, Absent::Defaults).expect("apply");
     assert_eq!(fake.written(), ["pids.max=3"]);
 }
 
@@ -139,7 +139,7 @@ fn a_limit_whose_controller_is_elsewhere_is_not_written_here() {
 fn files_are_never_made() {
     let fake = Fake::new("made", &[]);
     let limits = Limits { pids: Some(3), ..Limits::NONE };
-    let error = apply(&fake.member(&ALL), &limits).expect_err("no file");
+    let error = apply(&fake.member(&ALL), &limits, Absent::Defaults).expect_err("no file");
     assert!(error.to_string().contains("pids.max: write 3: "), "{error}");
     assert!(!fake.0.join("pids.max").exists());
 }

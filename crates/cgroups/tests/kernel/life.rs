@@ -134,6 +134,20 @@ fn a_job_that_others_froze_in_its_v1_hierarchy_can_be_killed() {
 }
 
 #[test]
+fn a_job_is_killed_with_what_was_frozen_below_it() {
+    require!(root(), "root");
+    only_where!(View::V1.hierarchies().of("freezer").is_some(), "v1 freezer");
+    let job = job(View::V1, "frozen-below", &Limits::NONE);
+    let mut child = job.sh("exec sleep 60");
+    let below = job.dir("freezer").join("below");
+    fs::create_dir(&below).expect("a cgroup below");
+    fs::write(below.join("cgroup.procs"), child.id().to_string()).expect("move");
+    fs::write(below.join("freezer.state"), "FROZEN").expect("freeze");
+    job.kill().unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(child.wait().expect("wait").signal(), Some(9));
+}
+
+#[test]
 fn an_empty_cgroup_freezes_and_dies_at_once() {
     require!(root(), "root");
     for view in freezing_views() {

@@ -74,6 +74,32 @@ fn limits_of_a_running_job_can_be_raised_and_lowered_on_v1() {
 }
 
 #[test]
+fn what_is_not_set_stays_as_it_is() {
+    require!(root(), "root");
+    only_where!(View::V1.hierarchies().of("memory").is_some(), "v1");
+    let limits = Limits {
+        memory: Some(1 << 30),
+        memory_reservation: Some(1 << 20),
+        cpu_quota: Some(20_000),
+        cpu_period: Some(50_000),
+        ..Limits::NONE
+    };
+    let job = job(View::V1, "stays", &limits);
+    let bandwidth =
+        || ["quota", "period"].map(|what| job.file("cpu", &format!("cpu.cfs_{what}_us")));
+    job.set(&Limits { cpu_quota: Some(30_000), ..Limits::NONE }).expect("quota");
+    assert_eq!(bandwidth(), ["30000", "50000"]);
+    job.set(&Limits { cpu_period: Some(40_000), ..Limits::NONE }).expect("period");
+    assert_eq!(bandwidth(), ["30000", "40000"]);
+    job.set(&Limits { memory: Some(512 << 20), ..Limits::NONE }).expect("memory");
+    assert_eq!(job.file("memory", "memory.limit_in_bytes"), "536870912");
+    assert_eq!(job.file("memory", "memory.soft_limit_in_bytes"), "1048576");
+    if job.dir("memory").join("memory.memsw.limit_in_bytes").exists() {
+        assert_eq!(job.file("memory", "memory.memsw.limit_in_bytes"), "2147483648");
+    }
+}
+
+#[test]
 fn a_memory_limit_below_what_is_in_use_tells_how_much_that_is() {
     require!(root(), "root");
     only_where!(View::V1.hierarchies().of("memory").is_some(), "v1");
