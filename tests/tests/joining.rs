@@ -174,3 +174,19 @@ fn another_users_container_is_not_joined() {
     outcome.stdout("").stderr_has("belongs to root").stderr_has("\nhint: join it as that user");
     first.finish().code(0);
 }
+
+#[test]
+fn a_container_that_cannot_be_looked_at_is_not_taken_for_dead() {
+    require!(Container);
+    for mut sandbox in Sandbox::for_each_caller() {
+        let first = started(&sandbox);
+        for files in (3..24).rev() {
+            sandbox = sandbox.with_own(&format!("nofile={files}"));
+            let outcome = sandbox.run(["probe", "pid"]);
+            // It joins, or says why not; else it would be the first process of another.
+            assert_ne!(outcome.out(), "1\n", "{files}");
+            assert!(sandbox.root().join("pid").exists(), "{files}: {}", outcome.err());
+        }
+        first.finish().code(0);
+    }
+}

@@ -173,9 +173,11 @@ pub(crate) fn audit(place: &Place) -> Result<Option<Audit>> {
         return Ok(None);
     }
     // Whoever starts it has recorded all about it when the lock is free.
-    let state = run.lock(place.id)?.read()?.filter(|state| state.program().is_some());
-    let host = Host::probe()?;
-    state.map(|state| Audit::of(&place.path, &state, &host)).transpose()
+    let Some(state) = run.lock(place.id)?.read()? else { return Ok(None) };
+    if state.program()?.is_none() {
+        return Ok(None);
+    }
+    Audit::of(&place.path, &state, &Host::probe()?).map(Some)
 }
 
 /// The profile that lets this executable make user namespaces where AppArmor restricts

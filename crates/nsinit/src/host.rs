@@ -87,7 +87,7 @@ impl Host {
                 && rustix::termios::isatty(rustix::stdio::stdout()),
             term: std::env::var("TERM").ok().filter(|term| !term.is_empty()),
             lsm: Lsm::init().map_err(Error::Security)?,
-            ipv6: Path::new("/proc/sys/net/ipv6").exists(),
+            ipv6: is_there(Path::new("/proc/sys/net/ipv6"))?,
             rootfs: Facts::probe(),
             cgroups: OnceCell::new(),
             hard_limits: HardLimits {
@@ -97,6 +97,11 @@ impl Host {
             own_executable: own.ok().map(|stat| FileId::of(&stat)),
         })
     }
+}
+
+/// What cannot be looked at is not taken for missing: defaults depend on it.
+fn is_there(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(Error::path("examine", path))
 }
 
 /// The first one has this inode (linux/nsfs.h, `USER_NS_INIT_INO`).

@@ -13,7 +13,7 @@ use nsinit_network as network;
 use nsinit_rootfs as rootfs;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, pidfd_send_signal};
 
 use crate::handshake::{ChildEnd, Failure, Tag};
 use crate::plan::Plan;
@@ -307,10 +307,14 @@ fn interpreter_of<'a>(line: &[u8; 256], name: &'a mut [u8; 256]) -> Option<&'a C
 pub(crate) fn enter_pid_namespace(child: &Child<'_>) -> Result<(), Errno> {
     match sys::fork(Kinship::Sibling)? {
         None => Ok(()),
-        Some((_, program)) => {
-            let told = child.channel.send(Tag::Program, Some(program.as_fd()));
-            sys::exit_immediately(i32::from(told.is_err()))
-        }
+        Some((_, program)) => match child.channel.send(Tag::Program, Some(program.as_fd())) {
+            Ok(()) => sys::exit_immediately(0),
+            Err(errno) => {
+                // It would wait for a word that nobody says.
+                let _ = pidfd_send_signal(&program, Signal::KILL);
+                Err(errno)
+            }
+        },
     }
 }
 
@@ -319,9 +323,8 @@ pub(crate) fn stay(child: &Child<'_>) -> Result<(), Errno> {
     match sys::fork(Kinship::Child)? {
         None => rustix::process::setsid().map(drop),
         Some((pid, program)) => {
-            if child.channel.send(Tag::Program, Some(program.as_fd())).is_err() {
-                sys::exit_immediately(125);
-            }
+            // The other one ends with this.
+            child.channel.send(Tag::Program, Some(program.as_fd()))?;
             reap_until_end_of(pid)
         }
     }

@@ -95,7 +95,7 @@ fn begin(joining: &Joining<'_>, args: &[OsString], journal: &Journal) -> Result<
 
     let cgroup = match state.cgroup.is_empty() {
         true => None,
-        false => Some(Cgroup::open(&state.cgroup_paths()).map_err(Error::Cgroup)?),
+        false => Some(Cgroup::open(&state.whole_cgroup()?).map_err(Error::Cgroup)?),
     };
     let (scope, own) = cgroup.as_ref().map_or((None, None), |cgroup| match attaches(state) {
         true => (Some(cgroup), None),

@@ -20,15 +20,19 @@ impl Outside {
     /// Removes everything; goes on after a failure and returns the first.
     pub(crate) fn remove(&mut self) -> Result<()> {
         // The kernel removes the host ends with the namespace, but not at once.
-        drop(self.links.take());
-        let Some(cgroup) = self.cgroup.take() else { return Ok(()) };
-        // As a rule: nothing outlives the PID namespace.
-        if cgroup.remove_empty().map_err(Error::Cgroup)? {
-            return Ok(());
-        }
-        cgroup.kill().map_err(Error::Cgroup)?;
-        cgroup.remove().map_err(Error::Cgroup)
+        let links = self.links.take().map_or(Ok(()), Links::remove).map_err(Error::Network);
+        let cgroup = self.cgroup.take().map_or(Ok(()), remove_cgroup).map_err(Error::Cgroup);
+        links.and(cgroup)
     }
+}
+
+fn remove_cgroup(cgroup: Cgroup) -> std::result::Result<(), nsinit_cgroups::Error> {
+    // As a rule: nothing outlives the PID namespace.
+    if cgroup.remove_empty()? {
+        return Ok(());
+    }
+    cgroup.kill()?;
+    cgroup.remove()
 }
 
 impl Drop for Outside {

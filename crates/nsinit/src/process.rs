@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -29,9 +31,12 @@ impl ProcessId {
     /// When /proc does not tell.
     pub(crate) fn of_child(pid: Pid) -> Result<ProcessId> {
         let pid = pid.as_raw_nonzero().get();
-        // A child that has ended already is nobody to come back to.
-        let start_time = start_time(pid).unwrap_or(0);
-        let boot_id = boot_id().map_err(Error::io("read boot_id"))?;
+        let start_time = match status(pid)? {
+            Status::Runs { start_time } => start_time,
+            // A child that has ended already is nobody to come back to.
+            Status::Ended | Status::Hidden => 0,
+        };
+        let boot_id = boot_id()?;
         Ok(ProcessId { pid, start_time, boot_id })
     }
 
@@ -51,13 +56,38 @@ impl ProcessId {
     }
 
     /// A pidfd, if that very process lives.
-    #[must_use]
-    pub fn open(&self) -> Option<OwnedFd> {
-        let pid = Pid::from_raw(self.pid).filter(|_| self.pid > 0)?;
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be told: who takes a living one for dead ends it.
+    pub fn open(&self) -> Result<Option<OwnedFd>> {
+        let Some(pid) = Pid::from_raw(self.pid).filter(|_| self.pid > 0) else { return Ok(None) };
+        if boot_id()? != self.boot_id {
+            return Ok(None);
+        }
         // The pidfd first: what is examined afterwards is then what it holds, or gone.
-        let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        start_time(self.pid).filter(|time| self.is(*time)).map(|_| pidfd)
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            // Nobody, or a thread.
+            Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => return Ok(None),
+            other => other.map_err(|errno| Error::io(whether_alive(self.pid))(errno.into()))?,
+        };
+        let lives = match status(self.pid)? {
+            Status::Runs { start_time } => start_time == self.start_time,
+            Status::Ended => false,
+            // Of this user's processes only one that is closed to everybody is hidden: init.
+            Status::Hidden => test_kill_process(pid).is_ok() && !has_ended(&pidfd),
+        };
+        Ok(lives.then_some(pidfd))
     }
+}
+
+fn whether_alive(pid: i32) -> String {
+    format!("tell whether process {pid} lives")
+}
+
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    matches!(rustix::event::poll(&mut fds, Some(&Timespec::default())), Ok(1))
 }
 
 /// The pid that a pidfd holds, in this PID namespace (pidfd_open(2), fdinfo).
@@ -68,8 +98,9 @@ pub(crate) fn pid_of(pidfd: &OwnedFd) -> Option<Pid> {
 }
 
 /// The kernel's identity of this boot.
-fn boot_id() -> io::Result<String> {
-    Ok(read_line("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+fn boot_id() -> Result<String> {
+    let line = read_line("/proc/sys/kernel/random/boot_id").map_err(Error::io("read boot_id"))?;
+    Ok(line.trim().to_owned())
 }
 
 /// A file of /proc that is one line, in one read: its size says nothing.
@@ -79,20 +110,40 @@ fn read_line(path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&line[..length]).into_owned())
 }
 
-/// When a process started, in clock ticks since boot; None when there is none, or
-/// only its remains.
-fn start_time(pid: i32) -> Option<u64> {
-    parse_start_time(&read_line(&format!("/proc/{pid}/stat")).ok()?)
+/// What /proc says of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Runs {
+        /// In clock ticks since boot.
+        start_time: u64,
+    },
+    /// Only its remains are there.
+    Ended,
+    /// It is not there, or /proc hides it (proc(5), `hidepid`).
+    Hidden,
 }
 
-fn parse_start_time(stat: &str) -> Option<u64> {
+fn status(pid: i32) -> Result<Status> {
+    match read_line(&format!("/proc/{pid}/stat")) {
+        Ok(line) => {
+            let wrong = || io::Error::other(format!("/proc/{pid}/stat is malformed"));
+            parse_status(&line).ok_or_else(|| Error::io(whether_alive(pid))(wrong()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Status::Hidden),
+        // It went while it was read.
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(Status::Hidden),
+        Err(error) => Err(Error::io(whether_alive(pid))(error)),
+    }
+}
+
+fn parse_status(stat: &str) -> Option<Status> {
     // The name in parentheses can hold anything, parentheses and blanks included.
     let (_, rest) = stat.rsplit_once(')')?;
     let fields: Vec<_> = rest.split_ascii_whitespace().collect();
-    match fields.first()? {
-        &"Z" | &"X" => None,
-        _ => fields.get(19)?.parse().ok(),
-    }
+    Some(match fields.first()? {
+        &"Z" | &"X" => Status::Ended,
+        _ => Status::Runs { start_time: fields.get(19)?.parse().ok()? },
+    })
 }
 
 #[cfg(test)]
@@ -102,17 +153,18 @@ mod tests {
     #[test]
     fn the_start_time_is_found_behind_a_hostile_name() {
         let stat = "42 (a) b) (c) S 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
-        assert_eq!(parse_start_time(stat), Some(987654));
+        assert_eq!(parse_status(stat), Some(Status::Runs { start_time: 987654 }));
     }
 
     #[test]
     fn a_zombie_is_not_alive() {
         let stat = "42 (x) Z 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
-        assert_eq!(parse_start_time(stat), None);
+        assert_eq!(parse_status(stat), Some(Status::Ended));
     }
 
     #[test]
     fn this_process_has_a_start_time() {
-        assert!(start_time(std::process::id() as i32).is_some());
+        let own = status(std::process::id() as i32).unwrap();
+        assert!(matches!(own, Status::Runs { .. }), "{own:?}");
     }
 }

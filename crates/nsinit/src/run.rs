@@ -60,7 +60,7 @@ impl Session {
     /// When one lives that is somebody else's.
     pub(crate) fn running(&self) -> Result<Option<State>> {
         if let Some(state) = self.entry.read()? {
-            if state.init().is_some() {
+            if state.init()?.is_some() {
                 return Ok(Some(state));
             }
             state.clean_up()?;
@@ -94,8 +94,8 @@ impl Session {
             .and_then(|killed_by| Ok(code(running.wait()?, killed_by)));
         journal.done(|| "wait for the program's end".into());
         if ended.as_ref().is_ok_and(|code| *code == KILLED) {
-            let cgroup = Cgroup::open(&state.cgroup_paths());
-            let limit = cgroup.ok().as_ref().and_then(out_of_memory);
+            let cgroup = state.cgroup_paths().map(|paths| Cgroup::open(&paths));
+            let limit = cgroup.ok().and_then(|cgroup| out_of_memory(&cgroup.ok()?));
             tell_of_memory(journal, args.first(), limit);
             if limit.is_none() && state.has_ended() {
                 journal.remark("the container has ended, as its first program did");
@@ -248,7 +248,8 @@ fn intent(directory: &Directory, sealed: Container, plan: &Plan) -> State {
 fn add_what_was_made(state: &mut State, created: &Created<'_>) -> Result<()> {
     let init = ProcessId::of_child(created.pid())?;
     if let Some(cgroup) = created.cgroup() {
-        state.cgroup = cgroup.paths().into_iter().filter_map(CgroupDirectory::of).collect();
+        let directories = cgroup.paths().into_iter().map(CgroupDirectory::of);
+        state.cgroup = directories.filter_map(Result::transpose).collect::<Result<_>>()?;
         state.cgroup_parents = cgroup.made_parents();
     }
     state.links = created.host_links();

@@ -73,13 +73,17 @@ pub struct CgroupDirectory {
 }
 
 impl CgroupDirectory {
-    pub(crate) fn of(path: PathBuf) -> Option<CgroupDirectory> {
-        let metadata = fs::symlink_metadata(&path).ok()?;
-        Some(CgroupDirectory { path, device: metadata.dev(), inode: metadata.ino() })
+    /// The directory of that path; None where there is none.
+    pub(crate) fn of(path: PathBuf) -> Result<Option<CgroupDirectory>> {
+        let metadata = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(Error::path("examine", &path))?,
+        };
+        Ok(Some(CgroupDirectory { path, device: metadata.dev(), inode: metadata.ino() }))
     }
 
-    fn is_still_there(&self) -> bool {
-        CgroupDirectory::of(self.path.clone()).as_ref() == Some(self)
+    fn is_still_there(&self) -> Result<bool> {
+        Ok(CgroupDirectory::of(self.path.clone())?.as_ref() == Some(self))
     }
 }
 
@@ -358,15 +362,12 @@ impl Entry {
 
 impl State {
     /// A pidfd of the recorded init, if that very process lives.
-    #[must_use]
-    pub fn init(&self) -> Option<OwnedFd> {
-        self.init.as_ref()?.open()
-    }
-
-    /// A pidfd of the recorded program, if that very process lives.
-    #[must_use]
-    pub fn program(&self) -> Option<OwnedFd> {
-        self.program.as_ref()?.open()
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be told.
+    pub fn init(&self) -> Result<Option<OwnedFd>> {
+        self.init.as_ref().map_or(Ok(None), ProcessId::open)
     }
 
     /// Whether it is the built-in container: in any other's directory there are files of ours.
@@ -380,9 +381,18 @@ impl State {
         self.cgroup_path.is_some() || !self.bridges.is_empty() || self.placeholder.is_some()
     }
 
+    /// A pidfd of the recorded program, if that very process lives.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be told.
+    pub fn program(&self) -> Result<Option<OwnedFd>> {
+        self.program.as_ref().map_or(Ok(None), ProcessId::open)
+    }
+
     /// Whether init has ended, or will as soon as every process inside has.
     pub(crate) fn has_ended(&self) -> bool {
-        self.init().is_none() || self.init.as_ref().is_some_and(ProcessId::is_exiting)
+        matches!(self.init(), Ok(None)) || self.init.as_ref().is_some_and(ProcessId::is_exiting)
     }
 
     /// Whether init is on its end, after joining has failed: waits until it is over.
@@ -396,17 +406,40 @@ impl State {
     }
 
     fn ends_within(&self, time: Duration) -> bool {
-        let Some(init) = self.init() else { return true };
+        let init = match self.init() {
+            Ok(Some(init)) => init,
+            Ok(None) => return true,
+            Err(_) => return false,
+        };
         let mut fds = [PollFd::new(&init, PollFlags::IN)];
         let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
         matches!(rustix::event::poll(&mut fds, Some(&time)), Ok(1))
     }
 
     /// The directories of its cgroup that are still its own.
-    #[must_use]
-    pub fn cgroup_paths(&self) -> Vec<PathBuf> {
-        let own = self.cgroup.iter().filter(|directory| directory.is_still_there());
-        own.map(|directory| directory.path.clone()).collect()
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be told of one.
+    pub fn cgroup_paths(&self) -> Result<Vec<PathBuf>> {
+        let mut own = Vec::new();
+        for directory in &self.cgroup {
+            if directory.is_still_there()? {
+                own.push(directory.path.clone());
+            }
+        }
+        Ok(own)
+    }
+
+    /// All directories of its cgroup, while it lives: who joins has to enter each.
+    pub(crate) fn whole_cgroup(&self) -> Result<Vec<PathBuf>> {
+        let own = self.cgroup_paths()?;
+        match self.cgroup.iter().find(|directory| !own.contains(&directory.path)) {
+            None => Ok(own),
+            Some(missing) => {
+                Err(Error::Cgroup(nsinit_cgroups::Error::Gone { path: missing.path.clone() }))
+            }
+        }
     }
 
     /// Removes what a container that ended without its launcher left behind.
@@ -434,7 +467,7 @@ impl State {
         if let (None, Some(path)) = (&self.init, &self.cgroup_path) {
             Cgroup::remove_remains(path).map_err(Error::Cgroup)?;
         }
-        let paths = self.cgroup_paths();
+        let paths = self.cgroup_paths()?;
         if paths.is_empty() {
             return Ok(());
         }

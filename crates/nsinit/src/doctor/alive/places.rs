@@ -160,7 +160,7 @@ fn devices(subject: &Subject<'_>) -> Comparison {
 
 /// The limits of the cgroup, and whether the program is in it.
 fn limits(asked: &Cgroups, subject: &Subject<'_>) -> Vec<Comparison> {
-    let paths = subject.state.cgroup_paths();
+    let paths = subject.state.cgroup_paths().unwrap_or_default();
     let mut all = Vec::new();
     let path = subject.state.cgroup_path.clone().unwrap_or_default();
     let processes = Cgroup::open(&paths).and_then(|cgroup| cgroup.processes());
