@@ -1,6 +1,7 @@
 //! Parent: interfaces for a namespace: check everything, then act; after an
 //! error remove what was made, last first.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -62,8 +63,7 @@ pub fn check_host(interfaces: &[Interface]) -> Result<(), Error> {
     if veths(interfaces).next().is_none() {
         return Ok(());
     }
-    let host = Socket::open().map_err(no_socket)?;
-    veths(interfaces).try_for_each(|veth| check_veth(&host, veth))
+    check_veths(&Socket::open().map_err(no_socket)?, interfaces)
 }
 
 /// Interfaces that need no host's end, nor a runtime.
@@ -101,10 +101,8 @@ async fn connect_named(
     let mut links = Links::new(Some(Socket::open().map_err(no_socket)?));
     let target = namespace.descriptor()?;
     refuse_own(links.host()?, target.as_fd(), first)?;
-    for veth in veths(interfaces) {
-        check_veth(links.host()?, veth)?;
-        check_inside(&inside, veth)?;
-    }
+    check_veths(links.host()?, interfaces)?;
+    veths(interfaces).try_for_each(|veth| check_inside(&inside, veth))?;
     let (host_driver, host) =
         Kernel::connect(crate::open_socket().map_err(|e| no_socket(e.into()))?, Side::Host)?;
     let (inside_driver, within) =
@@ -269,8 +267,19 @@ fn refuse_own(host: &Socket, target: BorrowedFd<'_>, veth: &Veth) -> Result<(), 
     if identity(own.as_fd())? == identity(target)? { Err(Error::OwnNamespace) } else { Ok(()) }
 }
 
-fn check_veth(host: &Socket, veth: &Veth) -> Result<(), Error> {
-    let missing = || if veth.create_bridge { Ok(()) } else { Err(no_bridge(veth)) };
+/// A missing bridge is made by the first who may: those after it find it there.
+fn check_veths(host: &Socket, interfaces: &[Interface]) -> Result<(), Error> {
+    let mut made = HashSet::new();
+    veths(interfaces).try_for_each(|veth| {
+        if veth.create_bridge {
+            made.insert(veth.bridge.as_str());
+        }
+        check_veth(host, veth, made.contains(veth.bridge.as_str()))
+    })
+}
+
+fn check_veth(host: &Socket, veth: &Veth, may_be_missing: bool) -> Result<(), Error> {
+    let missing = || if may_be_missing { Ok(()) } else { Err(no_bridge(veth)) };
     let Some(bridge) = find(host, &veth.bridge)? else { return missing() };
     fits_bridge(veth, &bridge)?;
     for address in veth.addresses().map(crate::IpCidr::address) {

@@ -124,6 +124,23 @@ fn a_bridge_that_was_made_goes_with_its_last_port() {
 }
 
 #[test]
+fn a_bridge_that_one_interface_makes_is_there_for_the_next() {
+    require_namespaces!();
+    as_host(|| {
+        let ns = NetworkNamespace::new().unwrap();
+        let second = Veth { bridge: "br0".into(), ..Veth::named("eth1") };
+        let both = [Interface::from(eth0_on_new_bridge()), second.clone().into()];
+        let made = blocking::connect(&ns, &both).unwrap();
+        assert_eq!(links().len(), 4);
+        drop(made);
+        assert_eq!(links(), ["lo"]);
+        let reversed = [Interface::from(second), eth0_on_new_bridge().into()];
+        let error = blocking::connect(&ns, &reversed).unwrap_err();
+        assert!(matches!(&error, nsinit_network::Error::NoSuchBridge { .. }), "{error}");
+    });
+}
+
+#[test]
 fn a_bridge_that_was_made_heeds_no_router_advertisement() {
     require_namespaces!();
     as_host(|| {
