@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use crate::suggest::escaped;
 use crate::{Container, Error, Faults, explain};
 
 /// Largest file that is read, in bytes: 4 MiB.
@@ -89,6 +90,7 @@ impl ConfigFile {
     #[must_use]
     pub fn fault_at(&self, path: &str, message: String, suggestion: Option<String>) -> Faults {
         let text = String::from_utf8_lossy(&self.content);
+        let message = escaped(&message);
         explain::at(&text, &self.path.display().to_string(), path, message, suggestion)
     }
 

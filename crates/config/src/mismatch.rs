@@ -3,7 +3,7 @@
 use nsinit_namespaces::Namespace;
 
 use crate::decode::{DecodeError, Kind};
-use crate::json::{Node, TextFault, Value};
+use crate::json::{Node, TextFault, Value, is_number};
 use crate::key_path::KeyPath;
 use crate::keys::OBJECTS;
 use crate::suggest::{bytes, clipped, nanoseconds, nearest, quoted};
@@ -263,10 +263,16 @@ fn command_line(text: &str) -> String {
 /// What a string should be where a number is expected.
 fn number(path: &KeyPath, text: &str) -> Option<String> {
     let plain = text.trim();
-    if plain.parse::<i64>().is_ok() && !plain.starts_with('+') {
+    let (section, key) = (path.keys().next()?, path.last_key()?);
+    if matches!(key, "umask" | "mode") {
+        return None; // without quotes it would be another
+    }
+    let signed =
+        section == "time_offsets" || matches!(key, "cpu_quota" | "memory_swap" | "oom_score_adj");
+    if is_number(plain) && plain.parse::<i64>().is_ok_and(|number| signed || number >= 0) {
         return Some(format!("without quotes: {plain}"));
     }
-    let number = match (path.keys().next()?, path.last_key()?) {
+    let number = match (section, key) {
         (_, "cpu_quota" | "cpu_period") => nanoseconds(text).map(|time| time / 1000),
         ("time_offsets", _) => nanoseconds(text),
         ("rlimits", _) => bytes(text),

@@ -43,7 +43,7 @@ pub(crate) fn escaped(text: &str) -> String {
 /// False for what would move a terminal's cursor or reverse its text.
 pub(crate) fn is_printable(c: char) -> bool {
     !c.is_control()
-        && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        && !matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The nearest of `names`, if it is near enough to be what was meant.

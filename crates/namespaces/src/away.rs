@@ -16,7 +16,8 @@ const OWN: &CStr = c"/proc/thread-self/ns/net";
 /// Whatever is opened in it, such as a netlink socket, keeps it.
 ///
 /// The thread's signals are blocked meanwhile: their handlers would be in it, too. Other
-/// threads stay where they are. A thread that cannot come back aborts the process: what it
+/// threads stay where they are; one that `work` starts stays in the new namespace, with its
+/// signals blocked. A thread that cannot come back aborts the process: what it
 /// did next for its caller would be done in the wrong network.
 ///
 /// # Errors
@@ -35,7 +36,7 @@ const OWN: &CStr = c"/proc/thread-self/ns/net";
 /// ```
 pub fn in_new_network<T>(work: impl FnOnce() -> T) -> Result<T, Errno> {
     let home = openat(CWD, OWN, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let _signals = BlockedSignals::all();
+    let _signals = BlockedSignals::all_but_the_c_librarys();
     // Whether it may return is known before it leaves.
     enter(&home)?;
     unshare(Kinds::NET)?;

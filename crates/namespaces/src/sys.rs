@@ -186,10 +186,16 @@ impl Drop for ExitOnUnwind {
 pub(crate) struct BlockedSignals(u64);
 
 impl BlockedSignals {
-    /// The C library's function would leave out its own two signals, whose
-    /// handlers must not run in the child either.
+    /// The C library's function would leave out its own signals, whose handlers must not
+    /// run in the child either.
     pub(crate) fn all() -> Self {
         Self(set_signal_mask(u64::MAX))
+    }
+
+    /// All but those by which the C library has every thread change its ids, or end
+    /// (nptl(7), 32 and 33, in musl 34 too): who waits for that would wait for this thread.
+    pub(crate) fn all_but_the_c_librarys() -> Self {
+        Self(set_signal_mask(!(0b111 << 31)))
     }
 }
 

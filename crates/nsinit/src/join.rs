@@ -32,6 +32,7 @@ use crate::plan::Plan;
 use crate::process;
 use crate::running::Running;
 use crate::state::State;
+use crate::stdio::Occupied;
 use crate::step::Step;
 use crate::systemd;
 
@@ -56,6 +57,7 @@ pub struct Joining<'a> {
 ///
 /// When the container has ended, or as [`Plan::launch`].
 pub fn join(joining: &Joining<'_>, args: &[OsString]) -> Result<Joined> {
+    let _standard = Occupied::take().map_err(Error::io("open /dev/null"))?;
     let mut joined = begin(joining, args, &Journal::SILENT)?;
     joined.await_ready(&|_| Ok(()))?;
     Ok(joined)

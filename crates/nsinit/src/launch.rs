@@ -19,7 +19,7 @@ use crate::outside::Outside;
 use crate::plan::{Plan, connect_lines, launcher_lines, map_lines};
 use crate::process;
 use crate::running::Running;
-use crate::stdio::{Pipes, Stdio};
+use crate::stdio::{Occupied, Pipes, Stdio};
 use crate::systemd;
 use crate::trace::Ring;
 
@@ -51,13 +51,15 @@ impl Plan {
     /// Creates the container and starts the program.
     ///
     /// The caller may have threads. The container is killed when the thread that
-    /// calls this ends before it (`parent_death_signal`, prctl(2)).
+    /// calls this ends before it (`parent_death_signal`, prctl(2)). `SIGCHLD` must be left
+    /// alone: an ignored one is reset to its default, for the whole process.
     ///
     /// # Errors
     ///
     /// [`Error::Step`] and [`Error::Program`] tell what failed inside; nothing is left
     /// behind.
     pub fn launch(&self, stdio: Stdio) -> Result<Running> {
+        let _standard = Occupied::take().map_err(Error::io("open /dev/null"))?;
         self.begin(&stdio, &Journal::SILENT, |_| Ok(()))?.0.run()
     }
 
@@ -67,6 +69,7 @@ impl Plan {
     ///
     /// As [`Plan::launch`].
     pub fn create(&self, stdio: &Stdio) -> Result<Created<'_>> {
+        let _standard = Occupied::take().map_err(Error::io("open /dev/null"))?;
         self.begin(stdio, &Journal::SILENT, |_| Ok(()))?.0.ready()
     }
 

@@ -96,7 +96,8 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// When the cgroup cannot be removed.
+    /// When what the container had outside cannot be removed; `ECHILD` when somebody else in
+    /// this process has waited for every child (waitpid(2) of -1), and has its status.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         drop(self.stdin.take());
         if let Some(status) = self.ended {

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::Output;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 /// What the program gets as standard input, output and error.
@@ -67,6 +68,23 @@ impl Stdio {
                 };
                 Ok((pipes, [Some(stdin), Some(stdout), Some(stderr)]))
             }
+        }
+    }
+}
+
+/// Descriptors 0 to 2, open as long as this lives, so that nothing that is opened meanwhile is
+/// one of them: init puts the program's there. A caller may have closed its own.
+pub(crate) struct Occupied(#[expect(dead_code, reason = "held open")] Vec<OwnedFd>);
+
+impl Occupied {
+    pub(crate) fn take() -> io::Result<Occupied> {
+        let mut held = Vec::new();
+        loop {
+            let null = rustix::fs::open(c"/dev/null", OFlags::RDWR, Mode::empty())?;
+            if null.as_raw_fd() > 2 {
+                return Ok(Occupied(held));
+            }
+            held.push(null);
         }
     }
 }

@@ -6,7 +6,8 @@
 #![expect(unsafe_code, reason = "a global allocator that ends a child that allocates")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::os::unix::process::ExitStatusExt;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -106,6 +107,34 @@ fn a_missing_program_names_the_path_that_was_searched() {
     assert_eq!(path, "no-such-program");
     assert!(searched.ends_with("/usr/bin:/sbin:/bin"), "{searched}");
     assert_eq!(error.exit_code(), 127);
+}
+
+#[test]
+fn a_caller_without_standard_descriptors_learns_the_same() {
+    const ITSELF: &str = "NSINIT_TEST_WITHOUT_DESCRIPTORS";
+    const LEARNT: i32 = 42;
+    if std::env::var_os(ITSELF).is_some() {
+        let error = plan(&container(), &["no-such-program"]).launch(Stdio::null());
+        let status = |plan: Plan| plan.launch(Stdio::null()).unwrap().wait().unwrap().code();
+        let with_init = Container { init: Some(true), ..container() };
+        let learnt = matches!(error, Err(Error::Program { .. }))
+            && status(plan(&with_init, &["sh", "-c", "exit 3"])) == Some(3);
+        // SAFETY: _exit has no preconditions.
+        unsafe { libc::_exit(if learnt { LEARNT } else { 1 }) }
+    }
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "a_caller_without_standard_descriptors_learns_the_same"]);
+    again.env(ITSELF, "1");
+    let close = || {
+        for fd in 0..3 {
+            // SAFETY: it is the copy of a process that will be another program.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
+        Ok(())
+    };
+    // SAFETY: close(2) is all that it calls.
+    unsafe { again.pre_exec(close) };
+    assert_eq!(again.status().unwrap().code(), Some(LEARNT));
 }
 
 #[test]

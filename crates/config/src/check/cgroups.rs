@@ -118,7 +118,7 @@ fn parent_path(found: &mut Findings, at: At<'_>, parent: &str) {
         // Alone it is the place itself: no directory above the cgroup.
         if !relative.is_empty() {
             let fault = found.fault(at, format!("must be relative, got {}", quoted(parent)));
-            fault.help(format!("did you mean {}?", quoted(relative)));
+            fault.help(format!("did you mean {}?", quoted(relative.trim_start_matches('/'))));
         }
         return;
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Findings;
 use crate::key_path::At;
-use crate::suggest::{bytes, nearest, quoted};
+use crate::suggest::{nearest, quoted};
 use crate::{Mount, MountKind};
 
 /// Flags of mount(8) that any file system takes; two in one group contradict
@@ -158,7 +158,7 @@ fn with_value(found: &mut Findings, at: At<'_>, kind: MountKind, name: &str, val
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let (valid, words) = match form {
         Value::None => (false, "no value".to_owned()),
-        Value::Size => (is_size(value), "bytes, with k, m or g, or a percentage".to_owned()),
+        Value::Size => (is_size(name, value), "bytes, with k, m or g, or a percentage".to_owned()),
         Value::Number => (digits(value) && value.parse::<u32>().is_ok(), "a number".to_owned()),
         Value::Octal => {
             let mode = u32::from_str_radix(value, 8);
@@ -189,11 +189,13 @@ fn foreign(found: &mut Findings, at: At<'_>, kind: MountKind, name: &str) {
     }
 }
 
-fn is_size(text: &str) -> bool {
-    match text.strip_suffix('%') {
-        Some(share) => share.parse::<u32>().is_ok_and(|share| share > 0),
-        None => text.starts_with(|c: char| c.is_ascii_digit()) && bytes(text).is_some(),
+/// As the kernel reads one (memparse): digits and a unit, `%` for the size alone.
+fn is_size(name: &str, text: &str) -> bool {
+    if let Some(share) = text.strip_suffix('%') {
+        return name == "size" && share.parse::<u32>().is_ok_and(|share| share > 0);
     }
+    let digits = text.strip_suffix(|c: char| "kKmMgGtTpPeE".contains(c)).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn against_writable(found: &mut Findings, all: At<'_>, mount: &Mount) {

@@ -36,16 +36,37 @@ pub(super) fn origin(container: &Container, kind: Namespace) -> Origin {
     }
 }
 
+/// What there is without a list.
+const DEFAULT: [Namespace; 6] = [
+    Namespace::Mount,
+    Namespace::Uts,
+    Namespace::Ipc,
+    Namespace::Pid,
+    Namespace::Net,
+    Namespace::Cgroup,
+];
+
 impl Findings {
     /// The thing at `at` changes a namespace, which must be the container's own.
     pub(super) fn needs(&mut self, at: At<'_>, container: &Container, kind: Namespace) {
-        let message = match origin(container, kind) {
-            Origin::New => return,
-            Origin::Host => format!("needs {kind} in namespaces"),
-            Origin::Joined => format!("needs a {kind} of the container's own, not a joined one"),
+        let (message, help) = match (origin(container, kind), &container.namespaces) {
+            (Origin::New, _) => return,
+            (Origin::Joined, _) => (
+                format!("needs a {kind} of the container's own, not a joined one"),
+                "remove this, or the path there".to_owned(),
+            ),
+            // A list is the whole list.
+            (Origin::Host, None) => {
+                let all = DEFAULT.map(|kind| format!("\"{kind}\"")).join(", ");
+                let help = format!("write \"namespaces\": [{all}, \"{kind}\"], or remove this");
+                (format!("needs {kind} in namespaces"), help)
+            }
+            (Origin::Host, Some(_)) => (
+                format!("needs {kind} in namespaces"),
+                format!("add \"{kind}\" to namespaces, or remove this"),
+            ),
         };
-        let fault = self.fault(at, message).because(At::Root.key("namespaces"));
-        fault.help(format!("add \"{kind}\" to namespaces, or remove this"));
+        self.fault(at, message).because(At::Root.key("namespaces")).help(help);
     }
 }
 

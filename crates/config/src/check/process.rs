@@ -29,7 +29,7 @@ pub(super) fn check(found: &mut Findings, container: &Container) {
 fn arguments(found: &mut Findings, at: At<'_>, args: &[String]) {
     match args.first() {
         None => {
-            found.fault(at, "is empty").help("name a program, or leave the key out");
+            found.fault(at, "is empty").because(at).help("name a program, or leave the key out");
         }
         Some(program) if program.is_empty() => {
             found.fault(at.index(0), "the program is empty").help("name a program");

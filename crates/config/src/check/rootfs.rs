@@ -37,6 +37,10 @@ fn tmpfs(found: &mut Findings, at: At<'_>, root: TmpfsRoot) {
     if let Some(size) = root.size.filter(|&size| size < PAGE) {
         found.fault(at.key("size"), format!("too small: at least {PAGE} bytes, got {size}"));
     }
+    // The kernel would take it for no limit.
+    if let Some(size) = root.size.filter(|&size| i64::try_from(size).is_err()) {
+        found.fault(at.key("size"), format!("at most {} bytes, got {size}", i64::MAX));
+    }
     if root.inodes == Some(0) {
         found.fault(at.key("inodes"), "must be at least 1, got 0");
     }

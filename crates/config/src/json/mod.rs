@@ -11,6 +11,7 @@ mod string;
 use std::borrow::Cow;
 use std::ops::Range;
 
+pub(crate) use number::is_number;
 pub(crate) use parse::{parse, parse_along};
 pub(crate) use position::{Lines, Position};
 

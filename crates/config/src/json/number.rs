@@ -40,7 +40,7 @@ fn value(text: &str) -> Option<Value<'_>> {
 }
 
 /// RFC 8259, section 6.
-fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
@@ -63,7 +63,8 @@ fn is_digits(text: &str) -> bool {
 fn not_a_number(text: &str) -> (String, Option<String>) {
     let digits = text.trim_start_matches(['+', '-']);
     if let Some(hexadecimal) = digits.strip_prefix("0x") {
-        let help = u64::from_str_radix(hexadecimal, 16).ok().map(|n| format!("use {n}"));
+        let number = u64::from_str_radix(hexadecimal, 16).ok().filter(|_| digits == text);
+        let help = number.map(|number| format!("use {number}"));
         return ("hexadecimal numbers are not JSON".to_owned(), help);
     }
     if is_digits(digits) && digits.starts_with('0') {

@@ -79,7 +79,7 @@ impl<'a> Parser<'a, '_> {
             return Err(self.stop(0..0, what, Some("the shortest container.json is {}")));
         }
         let nul = |offset| rest.as_bytes().get(offset) == Some(&0);
-        if (nul(0) && nul(2)) || (nul(1) && nul(3)) {
+        if [0, 1].into_iter().any(|at| nul(at) && nul(at + 2) && !nul(1 - at)) {
             let message = "is UTF-16, must be UTF-8";
             return Err(self.stop(0..2, message, Some("save it as UTF-8")));
         }

@@ -101,8 +101,7 @@ impl<'a> Parser<'a, '_> {
     pub(super) fn single_quotes(&mut self) -> Result<Value<'a>, Stop> {
         let start = self.offset;
         let inside = &self.text[start + 1..];
-        let line = inside.split('\n').next().unwrap_or_default();
-        match line.find('\'') {
+        match inside.find(['\'', '\n']).filter(|end| inside.as_bytes()[*end] == b'\'') {
             Some(end) => {
                 self.offset = start + 1 + end + 1;
                 self.fault(start..self.offset, "strings are in double quotes", None);

@@ -76,6 +76,21 @@ pub(crate) fn kinds() -> Vec<Row> {
         ("", r#"{"cgroups":{"cpus":2}}"#, "1:13", "cgroups.cpus", "did you mean \"cpu_quota\"?"),
         ("B91", r#"{"ociVersion":"9.9"}"#, "1:2", "ociVersion", "unknown key|OCI config.json"),
         ("", r#"{"environment":{"A":"b"}}"#, "1:16", "environment", "[\"KEY=value\", … ]"),
+        (
+            "",
+            r#"{"rootfs":{"type":"tmpfs","size":18446744073709551615}}"#,
+            "1:34",
+            "rootfs.size",
+            "at most 9223372036854775807",
+        ),
+        ("", r#"{"umask":"89"}"#, "1:10", "umask", "octal digits"),
+        (
+            "",
+            r#"{"time_offsets":{"monotonic":1}}"#,
+            "1:17",
+            "time_offsets",
+            "\"NEWNET\", \"NEWCGROUP\", \"NEWTIME\"]",
+        ),
         ("", r#"{"ports":[]}"#, "1:2", "ports", "reserved"),
         (
             "",

@@ -188,6 +188,9 @@ pub(crate) fn sizes() -> Vec<Row> {
         ("B57", &name, "has 256 bytes, the limit is 255"),
     ];
     let mut sizes = values(before, "}]}", "mounts[0].destination", &long);
+    let before = r#"{"mounts":[{"type":"tmpfs","destination":"/x","options":["#;
+    let options = [("", r#""size=1.5g""#, "size takes"), ("", r#""nr_inodes=50%""#, "takes bytes")];
+    sizes.extend(values(before, "]}]}", "mounts[0].options[0]", &options));
     let mount = r#"{"type":"tmpfs","destination":"/x"},"#;
     let many = format!("[{}]", mount.repeat(100_001).trim_end_matches(','));
     let limit = [("B60", many.as_str(), "100001 entries, limit 100000")];

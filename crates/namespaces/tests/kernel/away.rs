@@ -15,6 +15,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("other_threads_stay_in_their_network", Root, others_stay),
     ("a_thread_comes_back_from_a_panic", Root, panics),
     ("signals_do_not_come_in_the_other_network", Root, signals),
+    ("other_threads_change_their_ids_meanwhile", Root, others_change_their_ids),
     ("a_network_that_is_refused_changes_nothing", User, refused),
     ("who_could_not_come_back_does_not_go", Both, no_way_back),
 ];
@@ -59,9 +60,23 @@ fn signals() {
         u64::from_str_radix(mask.trim(), 16).unwrap()
     };
     let before = blocked();
-    // All but SIGKILL and SIGSTOP, which nobody can block.
-    assert_eq!(!in_new_network(blocked).unwrap(), 1 << 8 | 1 << 18);
+    // All but SIGKILL and SIGSTOP, which nobody can block, and the C library's own.
+    let library = 0b111 << 31;
+    assert_eq!(!in_new_network(blocked).unwrap(), 1 << 8 | 1 << 18 | library);
     assert_eq!(blocked(), before);
+}
+
+/// setgid(2) of the C library has every thread change, and waits for all.
+fn others_change_their_ids() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let changed = in_new_network(|| {
+        std::thread::spawn(move || {
+            crate::sys::set_own_gid();
+            tell.send(()).unwrap();
+        });
+        told.recv_timeout(std::time::Duration::from_secs(5))
+    });
+    changed.unwrap().unwrap();
 }
 
 fn refused() {

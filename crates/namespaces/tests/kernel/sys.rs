@@ -153,3 +153,11 @@ pub(crate) fn forbid_clone3() {
     let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter) };
     assert_eq!(set, 0);
 }
+
+/// setgid(2) to what it is, for all threads.
+pub(crate) fn set_own_gid() {
+    // SAFETY: takes nothing.
+    let gid = unsafe { libc::getgid() };
+    // SAFETY: takes a number.
+    assert_eq!(unsafe { libc::setgid(gid) }, 0);
+}
