@@ -29,7 +29,8 @@ const KEPT: [&str; 6] =
     ["TERM", "COLORTERM", "NO_COLOR", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "SUDO_UID"];
 
 /// Re-executes this command line from a copy that cannot be written, unless it already
-/// runs from one. `arguments` are those of this process, its name included.
+/// runs from one. `arguments` are those of this process, its name included. Of the
+/// environment the copy gets the variables that nsinit reads, and no others.
 ///
 /// # Errors
 ///
