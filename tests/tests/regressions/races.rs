@@ -280,7 +280,12 @@ fn a_command_waits_for_a_container_that_is_slow_to_end() {
         let first = sandbox.start(["probe", "ready", ",", "copy"]).until("ready");
         let joined = sandbox.start(LIVES).until("ready");
         joined.signal(Signal::STOP);
+        let directory = format!("/proc/{}/cwd", first.init());
         first.signal_init(Signal::KILL);
+        // Before it has heard of that it can be joined; who runs in it ends with it.
+        while std::fs::read_link(&directory).is_ok() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let command = sandbox.start(["probe", "echo", "ran"]);
         std::thread::sleep(Duration::from_secs(1));
         joined.signal(Signal::CONT);
