@@ -127,3 +127,63 @@ fn a_bind_shows_the_hosts_files_in_it() {
             .stdout("text\n");
     }
 }
+
+#[test]
+fn another_user_begins_where_he_may() {
+    require!(Root);
+    let sandbox = Sandbox::new().emptied();
+    let script = "id -u; pwd; echo $HOME; touch ~/mine && ls ~";
+    let user = |cwd: &[&str]| {
+        let line = [&["exec", "--quiet", "--user", "65534"], cwd, &["sh", "-c", script]].concat();
+        sandbox.command_line(&line)
+    };
+    user(&[]).code(0).stdout("65534\n/tmp\n/tmp\nmine\n");
+    user(&["--cwd", "/"]).code(0).stdout_has("65534\n/\n");
+    let closed = user(&["--cwd", "/root"]);
+    closed.code(125).stderr_has("/root may not be entered by user 65534");
+}
+
+#[test]
+fn a_bind_takes_the_place_of_what_is_there() {
+    require!(Container);
+    for sandbox in builtin() {
+        let sandbox = sandbox.host_file("mine", "").host_file("own", "own\n");
+        for destination in ["/root", "/home", "/etc"] {
+            let bind = format!("$HOST:{destination}");
+            let list = ["exec", "--quiet", "--cwd", "/", "--bind", &bind, "ls", destination];
+            sandbox.nsinit(list).code(0).stdout_has("mine\n");
+        }
+        let file = ["exec", "--quiet", "--bind", "$HOST/own:/etc/hosts", "cat", "/etc/hosts"];
+        sandbox.nsinit(file).code(0).stdout("own\n");
+    }
+}
+
+#[test]
+fn the_same_options_join_and_others_do_not() {
+    require!(Container);
+    for sandbox in builtin() {
+        let sandbox = sandbox.host_file("mine", "");
+        let held = sandbox.start(["sh", "-c", "echo ready; cat"]).until("ready");
+        let bind = ["exec", "--quiet", "--bind", "$HOST:/data", "true"];
+        sandbox.nsinit(bind).code(2).stderr_has("this one runs already, with others");
+        sandbox.nsinit(["exec", "--quiet", "--network", "none", "true"]).code(0);
+        sandbox.nsinit(["exec", "--quiet", "--network", "host", "true"]).code(2);
+        held.finish().code(0);
+        // With a bind from the start.
+        let start = ["--bind", "$HOST:/data", "sh", "-c", "echo ready; cat"];
+        let held = sandbox.start(start).until("ready");
+        sandbox.nsinit(bind).code(0);
+        sandbox.nsinit(["exec", "--quiet", "--bind", "$HOST:/data:rw", "true"]).code(2);
+        held.finish().code(0);
+    }
+}
+
+#[test]
+fn doctor_finds_its_programs_through_links_and_misses_others() {
+    require!(Container);
+    for sandbox in builtin() {
+        sandbox.nsinit(["doctor", "sh"]).stdout_has("ok       program ");
+        let missing = sandbox.nsinit(["doctor", "no-such-program"]);
+        missing.code(1).stdout_has("PROBLEM  program            no-such-program: ");
+    }
+}

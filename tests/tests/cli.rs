@@ -169,3 +169,18 @@ fn an_executable_with_capabilities_is_refused() {
     let told = String::from_utf8_lossy(&refused.stderr);
     assert!(told.contains("setuid, setgid or with capabilities"), "{told}");
 }
+
+#[test]
+fn a_directory_whose_name_is_no_text_has_a_container() {
+    use std::os::unix::ffi::OsStrExt;
+    require!(Root);
+    let sandbox = Sandbox::new();
+    let directory = sandbox.host().join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+    std::fs::rename(sandbox.root(), &directory).expect("the same file system");
+    let built = std::env::var_os("NSINIT_TEST_BIN").expect("xtask test says it");
+    let mut command = std::process::Command::new(built);
+    command.arg("--root").arg(&directory).args(["exec", "--quiet", "probe", "pid"]);
+    let output = command.output().expect("it is executable");
+    assert_eq!(output.stdout, b"1\n", "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::rename(&directory, sandbox.root()).expect("as it was");
+}

@@ -394,3 +394,18 @@ fn a_second_procfs_is_masked_like_the_first() {
         assert_eq!(facts("/srv/second"), facts("/proc"));
     }
 }
+
+#[test]
+fn a_root_in_memory_can_be_written_unless_it_is_read_only() {
+    require!(Container);
+    for mut sandbox in Sandbox::for_each_caller() {
+        for (keys, outcome) in [("", "ok\n"), (r#""readonly_fs": true,"#, "EROFS\n")] {
+            let json = format!(
+                r#"{{{keys} "rootfs": {{"type": "tmpfs"}},
+                    "mounts": [{{"source": "$ROOT/bin", "destination": "/bin"}}]}}"#
+            );
+            sandbox = sandbox.config(&json);
+            sandbox.run(["probe", "create", "/new"]).code(0).stdout(outcome);
+        }
+    }
+}

@@ -230,3 +230,12 @@ fn a_run_directory_that_others_can_enter_is_refused() {
     let sandbox = sandbox.mode("../run/nsinit", 0o777);
     sandbox.run(["probe", "id"]).code(125).stdout("").stderr_has("nsinit");
 }
+
+#[test]
+fn a_container_starts_in_a_user_namespace_without_setgroups() {
+    // As of `unshare -Ur`: root there is this user, and /run is somebody else's.
+    require!(UserNamespaces);
+    let sandbox = Sandbox::new().as_user(tests::ORDINARY).with_own("ids=own");
+    sandbox.run(["probe", "id"]).code(0).stdout_has("0");
+    sandbox.run(["probe", "pid"]).code(0).stdout("1\n");
+}

@@ -231,7 +231,7 @@ impl CommandLine {
 ///
 /// What the caller is to print.
 pub fn run(line: &CommandLine) -> Result<u8> {
-    refuse_setuid()?;
+    refuse_privileged_executable()?;
     // Files of ours have exactly the modes that are asked for; the container has its own.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let journal = line.journal()?;
@@ -260,7 +260,7 @@ fn spec_command(line: &CommandLine) -> Result<u8> {
 }
 
 /// Everything here trusts who runs it: the environment, the paths, the configuration.
-fn refuse_setuid() -> Result<()> {
+fn refuse_privileged_executable() -> Result<()> {
     use rustix::process::{getegid, geteuid, getgid, getuid};
     let mut value = [0; 1];
     let answer =

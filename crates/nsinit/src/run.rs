@@ -248,8 +248,12 @@ fn intent(directory: &Directory, sealed: Container, plan: &Plan) -> State {
 fn add_what_was_made(state: &mut State, created: &Created<'_>) -> Result<()> {
     let init = ProcessId::of_child(created.pid())?;
     if let Some(cgroup) = created.cgroup() {
-        let directories = cgroup.paths().into_iter().map(CgroupDirectory::of);
-        state.cgroup = directories.filter_map(Result::transpose).collect::<Result<_>>()?;
+        // One that is gone is an error: without a record of it nobody who joins would enter it.
+        let directory = |path: PathBuf| {
+            let gone = || Error::Cgroup(nsinit_cgroups::Error::Gone { path: path.clone() });
+            CgroupDirectory::of(path.clone())?.ok_or_else(gone)
+        };
+        state.cgroup = cgroup.paths().into_iter().map(directory).collect::<Result<_>>()?;
         state.cgroup_parents = cgroup.made_parents();
     }
     state.links = created.host_links();

@@ -26,7 +26,7 @@ pub struct Furniture {
     /// read-only file is put where they lie below the root, and in every writable bind of
     /// the very directory that has them. One that does
     /// not exist when the steps are walked is skipped: its name is then the container's
-    /// to take. From then on they are written in place: replacing one by rename(2) takes
+    /// to take; a symbolic link ends the launch (`ELOOP`). From then on they are written in place: replacing one by rename(2) takes
     /// the cover away.
     pub covered: Vec<PathBuf>,
     /// Makes the root filesystem read-only after everything is in its place.

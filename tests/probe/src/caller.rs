@@ -208,6 +208,8 @@ fn own_user_namespace(ids: u32) -> io::Result<()> {
 
 fn own_ids() -> io::Result<()> {
     let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    // A change of ids has closed the own files in /proc.
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)?;
     sys::unshare(UnshareFlags::NEWUSER)?;
     std::fs::write("/proc/self/setgroups", "deny")?;
     std::fs::write("/proc/self/uid_map", format!("0 {} 1", uid.as_raw()))?;

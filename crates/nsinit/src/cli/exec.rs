@@ -7,7 +7,7 @@ use nsinit_config::{Container, RootfsSource};
 use rustix::fs::Access;
 
 use super::shape::Shape;
-use super::{CommandLine, Exec, locate, make_plan, refuse_setuid};
+use super::{CommandLine, Exec, locate, make_plan, refuse_privileged_executable};
 use crate::directory::Place;
 use crate::error::{Error, Result};
 use crate::journal::Journal;
@@ -19,7 +19,7 @@ use crate::seal::reexecute_sealed;
 pub fn reexecute_early(line: &CommandLine) {
     // There while a container lives.
     let pid = line.root.join("pid");
-    if rustix::fs::access(&pid, Access::EXISTS).is_ok() && refuse_setuid().is_ok() {
+    if rustix::fs::access(&pid, Access::EXISTS).is_ok() && refuse_privileged_executable().is_ok() {
         // Why it cannot be done is told when it has to.
         let _ = reexecute_sealed(&line.arguments);
     }
@@ -64,7 +64,7 @@ pub(super) fn exec_command(line: &CommandLine, exec: &Exec, journal: &Journal) -
 }
 
 fn refuse_reshaping(shape: &Shape, container: &Container) -> Result<()> {
-    if shape.is_of(container) {
+    if shape.matches(container) {
         return Ok(());
     }
     Err(Error::Usage(

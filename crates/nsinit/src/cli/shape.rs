@@ -132,7 +132,7 @@ impl Shape {
     }
 
     /// Whether a container that runs already has the shape that is asked for.
-    pub(super) fn is_of(&self, container: &Container) -> bool {
+    pub(super) fn matches(&self, container: &Container) -> bool {
         let entries = container.namespaces.as_ref();
         let own_network = entries.is_none_or(|all| all.iter().any(|e| e.kind == Namespace::Net));
         let network = match self.network.as_deref() {
@@ -143,8 +143,8 @@ impl Shape {
         network && self.bind.iter().all(|bind| container.mounts.contains(bind))
     }
 
-    /// The option that gave a key its value, where it is not the configuration's, as it was
-    /// given.
+    /// The option that gave a key its value, where it is not the configuration's, and for
+    /// `--bind` which of them.
     pub(super) fn option_of(&self, key: &str, directory: &Directory) -> Option<String> {
         let index: Option<usize> =
             key.strip_prefix("mounts[").and_then(|rest| rest.split(']').next()?.parse().ok());

@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use crate::child::{self, is_child, require_root, status, status_of_program, value};
 use crate::sys::{self, without_allocation};
 use nsinit_security::{
-    Capability, CapabilitySet, Confinement, Error, Groups, Lsm, Module, Resource, Rlimit, User,
+    CallFilter, Capability, CapabilitySet, Confinement, Error, Groups, Lsm, Module, Resource,
+    Rlimit, User,
 };
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -153,6 +154,26 @@ fn everything_in_one_lock() {
     assert_eq!(Resource::Core.current(), (Some(0), Some(0)));
     assert_ne!(sys::session_keyring(), keyring);
     assert_eq!(fs::read_to_string("/proc/self/oom_score_adj").unwrap(), "300\n");
+}
+
+#[test]
+fn a_lock_filters_system_calls_for_root_and_nobody() {
+    const NAME: &str = "process::a_lock_filters_system_calls_for_root_and_nobody";
+    if !is_child() {
+        child::run_as_nobody(NAME);
+        return child::run(NAME);
+    }
+    // Without no_new_privs it takes a privilege.
+    let privileged = rustix::process::geteuid().is_root();
+    let lock = Confinement {
+        call_filter: Some(CallFilter::of_container(false).unwrap()),
+        no_new_privileges: !privileged,
+        ..Confinement::NONE
+    };
+    let lock = lock.prepare().unwrap();
+    assert_eq!(status("Seccomp"), "0");
+    without_allocation(|| lock.apply()).unwrap();
+    assert_eq!(status("Seccomp"), "2");
 }
 
 #[test]
