@@ -59,7 +59,7 @@ pub use file::{ConfigFile, MAX_FILE_SIZE};
 pub use keys::{OBJECTS, Object};
 pub use labels::Labels;
 pub use mount::{Mount, MountKind, Propagation};
-pub use namespace::{IdMapping, NamespaceEntry, TimeOffsets};
+pub use namespace::{DEFAULT_NAMESPACES, IdMapping, NamespaceEntry, TimeOffsets};
 pub use network::{Network, NetworkContext, NetworkKind, Route};
 pub use rlimit::Rlimit;
 pub use rootfs::{RootfsSource, TmpfsRoot};

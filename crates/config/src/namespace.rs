@@ -13,6 +13,17 @@ use crate::forms;
 
 crate::forms::objects!(IdMapping, TimeOffsets);
 
+/// The namespaces that a container has whose configuration lists none; who is not root
+/// gets one of users, too.
+pub const DEFAULT_NAMESPACES: [Namespace; 6] = [
+    Namespace::Mount,
+    Namespace::Uts,
+    Namespace::Ipc,
+    Namespace::Pid,
+    Namespace::Net,
+    Namespace::Cgroup,
+];
+
 /// One entry of `namespaces`; in JSON a name (`"NEWNET"`), or an object with
 /// `type` and `path`.
 #[derive(Clone, Debug, PartialEq, Eq)]

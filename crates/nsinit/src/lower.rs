@@ -8,7 +8,7 @@ mod resources;
 use std::ffi::{CString, OsString};
 use std::path::Path;
 
-use nsinit_config::{CgroupDriver, Container, NamespaceEntry};
+use nsinit_config::{CgroupDriver, Container, DEFAULT_NAMESPACES, NamespaceEntry};
 use nsinit_namespaces::{IdMap, IdMaps, Kinds, Namespace, TimeOffsets};
 use nsinit_rootfs::Rootfs;
 use nsinit_security::Sysctl;
@@ -175,14 +175,6 @@ pub(crate) struct Namespaces {
     setgroups_denied: bool,
 }
 
-/// All but `NEWUSER` of the 2014 format, and `NEWCGROUP`.
-const DEFAULT: Kinds = Kinds::MOUNT
-    .union(Kinds::UTS)
-    .union(Kinds::IPC)
-    .union(Kinds::PID)
-    .union(Kinds::NET)
-    .union(Kinds::CGROUP);
-
 impl Namespaces {
     fn of(source: &Source<'_>) -> Result<Namespaces> {
         let Source { container, host, .. } = *source;
@@ -264,7 +256,7 @@ pub(crate) fn new_namespaces(container: &Container, host: &Host) -> Kinds {
         .unwrap_or_default()
         .iter()
         .any(|entry| entry.kind == Namespace::User && entry.path.is_some());
-    let new: Kinds = entries.map_or(DEFAULT, made);
+    let new: Kinds = entries.map_or_else(|| DEFAULT_NAMESPACES.into_iter().collect(), made);
     if host.privileged || joins_user { new } else { new | Kinds::USER }
 }
 

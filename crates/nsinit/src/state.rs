@@ -392,7 +392,8 @@ impl State {
 
     /// Whether init has ended, or will as soon as every process inside has.
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.init(), Ok(None)) || self.init.as_ref().is_some_and(ProcessId::is_exiting)
+        // In this order: it may be gone in between.
+        self.init.as_ref().is_some_and(ProcessId::is_exiting) || matches!(self.init(), Ok(None))
     }
 
     /// Whether init is on its end, after joining has failed: waits until it is over.
@@ -401,8 +402,7 @@ impl State {
         const BEGIN: Duration = Duration::from_millis(300);
         /// How long the kernel may take, which waits for every process inside.
         const END: Duration = Duration::from_secs(10);
-        self.ends_within(BEGIN)
-            || (self.init.as_ref().is_some_and(ProcessId::is_exiting) && self.ends_within(END))
+        self.ends_within(BEGIN) || (self.has_ended() && self.ends_within(END))
     }
 
     fn ends_within(&self, time: Duration) -> bool {

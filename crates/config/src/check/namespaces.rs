@@ -3,6 +3,7 @@
 use nsinit_namespaces::Namespace;
 
 use super::Findings;
+use crate::DEFAULT_NAMESPACES;
 use crate::key_path::At;
 use crate::suggest::quoted;
 use crate::{Container, IdMapping};
@@ -36,16 +37,6 @@ pub(super) fn origin(container: &Container, kind: Namespace) -> Origin {
     }
 }
 
-/// What there is without a list.
-const DEFAULT: [Namespace; 6] = [
-    Namespace::Mount,
-    Namespace::Uts,
-    Namespace::Ipc,
-    Namespace::Pid,
-    Namespace::Net,
-    Namespace::Cgroup,
-];
-
 impl Findings {
     /// The thing at `at` changes a namespace, which must be the container's own.
     pub(super) fn needs(&mut self, at: At<'_>, container: &Container, kind: Namespace) {
@@ -57,7 +48,7 @@ impl Findings {
             ),
             // A list is the whole list.
             (Origin::Host, None) => {
-                let all = DEFAULT.map(|kind| format!("\"{kind}\"")).join(", ");
+                let all = DEFAULT_NAMESPACES.map(|kind| format!("\"{kind}\"")).join(", ");
                 let help = format!("write \"namespaces\": [{all}, \"{kind}\"], or remove this");
                 (format!("needs {kind} in namespaces"), help)
             }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use nsinit_config::{Container, Mount, NamespaceEntry};
+use nsinit_config::{Container, DEFAULT_NAMESPACES, Mount, NamespaceEntry};
 use nsinit_namespaces::Namespace;
 
 use crate::directory::{Directory, Origin};
@@ -99,8 +99,6 @@ impl Shape {
     /// What shapes the whole container, and is sealed with it.
     pub(super) fn shape(&self, directory: &mut Directory) {
         let container = &mut directory.container;
-        let all_but_net =
-            [Namespace::Mount, Namespace::Uts, Namespace::Ipc, Namespace::Pid, Namespace::Cgroup];
         match self.network.as_deref() {
             Some("host") => {
                 container.networks.clear();
@@ -110,7 +108,7 @@ impl Shape {
                     container.mounts.push(Mount { optional: true, ..names });
                 }
                 let entries = container.namespaces.get_or_insert_with(|| {
-                    all_but_net.into_iter().map(NamespaceEntry::from).collect()
+                    DEFAULT_NAMESPACES.into_iter().map(NamespaceEntry::from).collect()
                 });
                 entries.retain(|entry| entry.kind != Namespace::Net);
             }

@@ -10,12 +10,12 @@ use std::path::Path;
 use nsinit_config::{Container, MountKind, Propagation, Seccomp};
 
 use rustix::fs::FileType;
+use rustix::io::Errno;
 
 use super::{Source, refuse};
 use crate::diagnosis::covering::mounts;
-use crate::diagnosis::read;
 use crate::directory::CONFIG_FILE;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::program::FileId;
 
 const REMEDY: &str = "keep container.json outside: beside the root filesystem, not in it, and \
@@ -67,7 +67,7 @@ pub(super) fn own_files(source: &Source<'_>, may_mount: bool) -> Result<()> {
         let Some(id) = id_of(path) else { continue };
         let key = format!("mounts[{index}].source");
         let is_own = directory.is(id);
-        let below = if mount.recursive == Some(false) { Vec::new() } else { mounts_below(path) };
+        let below = if mount.recursive == Some(false) { Vec::new() } else { mounts_below(path)? };
         if let Some([how, _]) = way.filter(|_| is_own) {
             return Err(uncovers(&key, how, &path.display().to_string()));
         }
@@ -90,7 +90,10 @@ pub(super) fn own_files(source: &Source<'_>, may_mount: bool) -> Result<()> {
 
 /// A cover stands on one name.
 fn refuse_other_names(file: &Path, key: &str) -> Result<()> {
-    let Ok(stat) = rustix::fs::lstat(file) else { return Ok(()) };
+    let stat = match rustix::fs::lstat(file) {
+        Err(Errno::NOENT) => return Ok(()),
+        stat => stat.map_err(|errno| Error::path("examine", file)(errno.into()))?,
+    };
     let what = match FileType::from_raw_mode(stat.st_mode) {
         FileType::Symlink => "is a symbolic link",
         _ if stat.st_nlink > 1 => "has another name (a hard link)",
@@ -101,12 +104,14 @@ fn refuse_other_names(file: &Path, key: &str) -> Result<()> {
 }
 
 /// The roots of all that is mounted below a directory.
-fn mounts_below(directory: &Path) -> Vec<FileId> {
-    let Ok(directory) = directory.canonicalize() else { return Vec::new() };
-    let mountinfo = read("/proc/self/mountinfo");
-    let all = mounts(&mountinfo).into_iter().map(|mount| mount.point);
+fn mounts_below(directory: &Path) -> Result<Vec<FileId>> {
+    const MOUNTS: &str = "/proc/self/mountinfo";
+    let directory = directory.canonicalize().map_err(Error::path("examine", directory))?;
+    let text = std::fs::read(MOUNTS).map_err(Error::path("read", Path::new(MOUNTS)))?;
+    let text = String::from_utf8_lossy(&text);
+    let all = mounts(&text).into_iter().map(|mount| mount.point);
     let below = all.filter(|point| point.starts_with(&directory) && *point != directory);
-    below.filter_map(|point| id_of(&point)).collect()
+    Ok(below.filter_map(|point| id_of(&point)).collect())
 }
 
 /// A directory and those above it, told apart by identity, whatever their names.
